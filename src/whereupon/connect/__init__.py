@@ -1,0 +1,1 @@
+"""The lines out: databases, SQL conditions, HTTP, TLS, probes; it imports nothing above kit."""
