@@ -1,0 +1,1 @@
+"""Where people's data is read from: files and read-only ODBC; no source knows another component."""

@@ -1,0 +1,1 @@
+"""Where events come from: Kafka, a durable local stream, memory; no stream knows another component."""
