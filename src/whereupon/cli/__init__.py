@@ -1,0 +1,1 @@
+"""The words: the command line; only `__main__` may import it."""
