@@ -195,7 +195,7 @@ class TestEveryChannel:
         began = time.monotonic()
         assert list(channel.collect(0.0)) == []
         assert list(channel.withdraw()) == []
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
 
     def test_one_that_knows_a_message_again_takes_it_once_and_accepts_it_twice(
         self, kind: Kind, sinks: Sinks

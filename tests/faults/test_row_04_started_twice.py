@@ -14,6 +14,7 @@ from tests.faults.checker import account
 from tests.faults.service import System, ToKafka, Trickle, on_kafka, setup, sign_ins, web_hook
 from tests.faults.sinks import KeyedSink
 from tests.servers.kafka import Kafka
+from tests.servers.processes import slowness
 
 Report = Callable[[Mapping[str, Any]], None]
 pytestmark = [pytest.mark.fault(4), pytest.mark.outside, pytest.mark.process, pytest.mark.slow]
@@ -51,4 +52,4 @@ def test_the_second_is_told_who_works_here_and_the_first_notices_nothing(
     assert result.settled, result.problems
     assert not result.problems
     assert keyed.attempts() == result.delivered == len(trickle.produced)
-    assert max(took) <= 2
+    assert max(took) <= 2 * slowness()

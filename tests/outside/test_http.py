@@ -213,7 +213,7 @@ def test_of_a_thousand_calls_with_faults_each_has_one_answer_that_tells_the_trut
 
 def test_slow_answers_hold_up_their_own_calls_alone(opened: Open, http_sink: HttpSink) -> None:
     http = opened(connections=64)
-    slow = [post(http_sink.url, f"slow{number}", timeout=1.5) for number in range(60)]
+    slow = [post(http_sink.url, f"slow{number}", timeout=4) for number in range(60)]
     for number, call in enumerate(slow):
         http_sink.script(str(call.tag), HANG if number % 2 else DRIP)
         http.send(call)
@@ -222,7 +222,7 @@ def test_slow_answers_hold_up_their_own_calls_alone(opened: Open, http_sink: Htt
         for _ in range(http.room()):
             http.send(post(http_sink.url, f"quick{time.monotonic_ns()}"))
         quick += sum(each.status == 200 for each in http.answers(1))
-    assert time.monotonic() - began < 1.4
+    assert time.monotonic() - began < 3.9
     lost = answered_later(http, 60)
     assert {each.failure for each in lost if str(each.tag).startswith("slow")} == {Failure.ANSWER_LOST}
 

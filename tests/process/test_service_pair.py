@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +60,14 @@ class Pair:
     def _both(self) -> bool:
         some = [value for _, value in sign_ins(range(10_000 + self.warm, 10_008 + self.warm))]
         self.warm += 8
-        self.kafka.produce(self.topic, some)
+        self.produce(some)
         self.first.settle(events=self.warm)
         return self.first.count("SELECT COUNT(DISTINCT owner) FROM outcome WHERE event > 0") == 2
+
+    def produce(self, values: Sequence[bytes]) -> None:
+        """Put events on the topic, as many on each partition."""
+        for partition in range(4):
+            self.kafka.produce(self.topic, values[partition::4], partition=partition)
 
     @property
     def warmed(self) -> list[tuple[str, str]]:
@@ -77,8 +82,7 @@ def test_a_hundred_events_of_one_person_over_two_services_and_four_partitions_se
     pair = Pair(kafka, postgresql, keyed.url, system_of, limits=limits)
     pair.start()
     events = [sign_in(each, person="ada") for each in range(100)]
-    for partition in range(4):
-        kafka.produce(pair.topic, [value for _, value in events[partition::4]], partition=partition)
+    pair.produce([value for _, value in events])
     pair.first.settle(events=100 + pair.warm)
     pair.first.stop()
     pair.second.stop()
@@ -95,14 +99,21 @@ def test_a_hundred_events_of_one_person_over_two_services_and_four_partitions_se
     assert deciders == 2
 
 
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[KeyedSink]:
+    """The keyed sink, which takes its time."""
+    sink = KeyedSink(tmp_path / "slow", delay=0.05)
+    yield sink
+    sink.stop()
+
+
 def test_a_killed_service_is_taken_over_with_its_partitions_and_its_open_messages(
-    tmp_path: Path, kafka: Kafka, postgresql: PostgreSQL, system_of: Callable[..., System]
+    kafka: Kafka, postgresql: PostgreSQL, slow: KeyedSink, system_of: Callable[..., System]
 ) -> None:
-    slow = KeyedSink(tmp_path / "slow", delay=0.05)
     pair = Pair(kafka, postgresql, slow.url, system_of)
     pair.start()
     events = list(sign_ins(range(400)))
-    kafka.produce(pair.topic, [value for _, value in events])
+    pair.produce([value for _, value in events])
     first = "(SELECT MIN(owner) FROM lease)"
     wait_until(
         lambda: (
@@ -117,7 +128,7 @@ def test_a_killed_service_is_taken_over_with_its_partitions_and_its_open_message
     # What a minute's silence does to a lease, in a moment.
     postgresql.execute(pair.streams, f"UPDATE lease SET renewed = renewed - 60000 WHERE owner = {first}")
     later = list(sign_ins(range(400, 480)))
-    kafka.produce(pair.topic, [value for _, value in later])
+    pair.produce([value for _, value in later])
     pair.second.settle(events=480 + pair.warm, within=60)
     assert "taken over" in pair.second.service.last_words(10_000)
     pair.second.stop()
@@ -125,7 +136,6 @@ def test_a_killed_service_is_taken_over_with_its_partitions_and_its_open_message
     warm = {person for _, person in pair.warmed}
     mine = [line for line in activity if line["person"] not in warm]
     arrived = slow.arrived()
-    slow.stop()
     result = account(
         [each for each, _ in events + later], {line["key"]: arrived[line["key"]] for line in mine}, mine
     )

@@ -24,6 +24,7 @@ from tests.faults.service import (
 )
 from tests.servers.http import HttpSink
 from tests.servers.kafka import Kafka
+from tests.servers.processes import slowness
 from tests.servers.scripted_smtp import ScriptedSmtp
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
@@ -36,7 +37,7 @@ def test_it_consumes_within_three_seconds_of_its_start(
     to_local(system)([value for _, value in sign_ins(range(1))])
     system.start()
     http_sink.wait_for(1)
-    assert time.monotonic() - system.began <= 3
+    assert time.monotonic() - system.began <= 3 * slowness()
     assert system.status()["streams"][0]["state"] == ""
     assert system.stop() <= 10
 
@@ -51,7 +52,7 @@ def test_it_consumes_from_kafka_within_three_seconds_of_a_restart(
         kafka.produce(topic, [value for _, value in sign_ins(range(turn, turn + 1))])
         system.start()
         http_sink.wait_for(turn + 1)
-        assert time.monotonic() - system.began <= 3
+        assert time.monotonic() - system.began <= 3 * slowness()
         system.stop()
 
 
@@ -61,7 +62,7 @@ def bursts(http_sink: HttpSink, send: Send) -> None:
     for size in (1, 2, 63, 64, 65, 500, 501, 2_000, 2_001, 3):
         send([value for _, value in sign_ins(range(sent, sent + size))])
         sent += size
-        http_sink.wait_for(sent, within=5)
+        http_sink.wait_for(sent, within=20)
 
 
 def test_the_last_event_of_a_burst_is_sent_without_further_traffic(

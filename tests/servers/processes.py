@@ -16,6 +16,8 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).parents[2]
+# Rounds of an empty loop that took 0.1 s where the bars of time were set.
+_WORK = 7_000_000
 # What the suite was started with, before conftest puts it into a throw-away home. Nobody measures a server's coverage.
 STARTED_WITH: Mapping[str, str] = {
     name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")
@@ -44,6 +46,17 @@ def wait_until(holds: Callable[[], object], *, within: float = 10.0, what: str =
         if time.monotonic() > deadline:
             raise AssertionError(f"{what or 'What was waited for'} didn't come within {within:g} s.")
         pause.wait(0.01)
+
+
+def slowness() -> float:
+    """How many times slower than the machine that the bars were set on this one is right now; at least 1.
+
+    A tenth of a second of plain work is timed, so it tells a slow machine and a busy one alike.
+    """
+    began = time.perf_counter()
+    for _ in range(_WORK):
+        pass
+    return max(1.0, (time.perf_counter() - began) / 0.1)
 
 
 class Child:
@@ -116,6 +129,8 @@ class Child:
 
     def kill(self) -> None:
         """End it and its children as a power cut would, and wait until they are gone."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
         family: list[psutil.Process] = []
         with contextlib.suppress(psutil.NoSuchProcess):
             family = psutil.Process(self.process.pid).children(recursive=True)

@@ -224,8 +224,8 @@ def test_a_line_that_is_stopped_while_it_waits_ends_at_once(world: World, logs: 
     world.send(sign_in(1))
     wait_until(lambda: line(world).paused != "")
     began = world.clock.monotonic()
-    line(world).stop(3.0)
-    assert world.clock.monotonic() - began < 1.0
+    line(world).stop(10.0)
+    assert world.clock.monotonic() - began < 5.0
 
 
 def test_the_latencies_of_each_step_are_measured(world: World) -> None:

@@ -36,7 +36,7 @@ def test_a_cluster_that_is_not_there_is_away_and_asked_again_at_leisure(kafka: K
     for _ in range(3):
         with pytest.raises(Away, match="can't be reached"):
             kafka.batch(most=10, size=1000, wait=0.1)
-    assert 0.25 < time.monotonic() - started < 1
+    assert 0.25 < time.monotonic() - started < 5
     kafka.seek({0: 1})
     assert (kafka.assigned(), kafka.lag()) == ({}, {})
     kafka.close()

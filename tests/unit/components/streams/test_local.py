@@ -227,8 +227,8 @@ def test_closing_wakes_a_waiting_reader(local: Streams) -> None:
     closing = threading.Timer(0.05, stream._closed.set)
     closing.start()
     started = time.monotonic()
-    assert batch(stream, wait=5) == []
-    assert time.monotonic() - started < 2
+    assert batch(stream, wait=60) == []
+    assert time.monotonic() - started < 20
     closing.join()
 
 
