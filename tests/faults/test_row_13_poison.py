@@ -16,6 +16,7 @@ from tests.faults.checker import Produced, account
 from tests.faults.service import System, on_kafka, setup, sign_in, web_hook
 from tests.faults.sinks import KeyedSink
 from tests.servers.kafka import Kafka
+from tests.servers.processes import slowness
 
 Report = Callable[[Mapping[str, Any]], None]
 pytestmark = [pytest.mark.fault(13), pytest.mark.outside, pytest.mark.process, pytest.mark.slow]
@@ -58,7 +59,7 @@ def test_every_unreadable_event_is_a_dead_letter_with_its_place_and_the_stream_g
     assert {each["place"].rpartition(" ")[2] for each in dead} == {str(each) for each in places}
     assert all(each["reason"] for each in dead)
     moments = sorted(each["at"] for each in activity)
-    assert max(later - sooner for sooner, later in itertools.pairwise(moments)) <= 1_000
+    assert max(later - sooner for sooner, later in itertools.pairwise(moments)) <= 1_000 * slowness()
 
 
 def mixed(poison: list[bytes | None], good: list[bytes]) -> tuple[list[bytes | None], list[int]]:
