@@ -224,11 +224,11 @@ class SqlServerDatabase(Database):
 
     def _made_engine(self) -> sqlalchemy.Engine:
         def connect() -> Any:
-            import pyodbc
-
             try:
+                import pyodbc
+
                 return pyodbc.connect(self._string, timeout=10)
-            except pyodbc.Error as error:
+            except Exception as error:
                 raise self.dialect.failure(error, self.words, opening=True) from error
 
         return sqlalchemy.create_engine(

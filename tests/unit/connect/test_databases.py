@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import pyodbc
 import pytest
 
 from whereupon.connect.databases import Database, database
 from whereupon.connect.tls import Tls
 from whereupon.model.errors import Away, SetupError
+
+pytest.importorskip("pyodbc", reason="pyodbc needs unixodbc", exc_type=ImportError)
+import pyodbc
 
 HERE = Path(__file__).parent
 SECRET = "s3cret;PWD=x}y'\" p"

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyodbc
 import pytest
 
 from tests.tsql import Recorder
@@ -17,6 +16,9 @@ from whereupon.connect.failures import CommitUnknown
 from whereupon.connect.servers import SqlServerSession
 from whereupon.connect.session import Session
 from whereupon.model.errors import Away, Refused, SetupError, Unavailable
+
+pytest.importorskip("pyodbc", reason="pyodbc needs unixodbc", exc_type=ImportError)
+import pyodbc
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pyodbc
 import pytest
 
 from tests.tsql import Recorded, problems
@@ -10,6 +9,9 @@ from whereupon.connect.dialects.dialect import Columns
 from whereupon.connect.dialects.sqlserver import LOCKS, PARAMETERS, SqlServerDialect
 from whereupon.connect.failures import DiskFull
 from whereupon.model.errors import Away, Refused, SetupError, Unavailable, WhereuponError
+
+pytest.importorskip("pyodbc", reason="pyodbc needs unixodbc", exc_type=ImportError)
+import pyodbc
 
 SQL_SERVER = SqlServerDialect()
 COLUMNS: Columns = {"key": "text", "user": "id", "n": "int"}
