@@ -138,7 +138,8 @@ def demo(words: list[str]) -> int:
 
 def test(words: list[str]) -> int:
     """Run everything. With arguments only pytest runs, and gets them: a path, -k WORD, -n 2,
-    --faults (the fault matrix at its full bar) and --row N (that row alone)."""
+    --row N (that row of the fault matrix at its quick figure) and --faults (at the full one; without --row all rows).
+    Those two keep the results in tests/faults/results.json and the README's table."""
     install_servers()
     pytest = (PYTHON, "-m", "pytest", "--durations=10")
     if words:
@@ -150,6 +151,7 @@ def test(words: list[str]) -> int:
 
 def check(words: list[str]) -> int:
     """Run format, lint, types, import contracts and the tests that need neither servers nor processes."""
+    install_servers()
     failed = static_checks()
     quick = ("tests/unit", "tests/architecture", "-m", "not outside and not process and not slow")
     return run(PYTHON, "-m", "pytest", "-q", *quick, *words) or failed
