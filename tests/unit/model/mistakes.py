@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from whereupon.model.content import ChannelTraits
 from whereupon.model.problems import Problem, problems
 from whereupon.model.setup import Setup
@@ -35,6 +37,19 @@ def told(example: Example, severity: str = "error") -> list[Problem]:
 def named(found: list[Problem], place: str, hint: str) -> bool:
     """True if something is told of this place with this in its hint."""
     return any(each.place == place and hint in each.hint for each in found)
+
+
+def cases(those: list[Case]) -> pytest.MarkDecorator:
+    """Runs a test with each of these as its `case`."""
+    return pytest.mark.parametrize("case", those, ids=[each[0] for each in those])
+
+
+def tells(example: Example, case: Case, severity: str) -> None:
+    """Makes the mistake, and fails unless it is told at its place with its hint."""
+    what, change, place, hint = case
+    change(example)
+    found = told(example, severity)
+    assert named(found, place, hint), (what, list(map(str, found)))
 
 
 def table(example: Example) -> Example:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from tests.unit.model.mistakes import Case, Change, Example, campaign, named, told, where
+from tests.unit.model.mistakes import Case, Example, campaign, cases, tells, where
 
 ERRORS: list[Case] = [
     (
@@ -156,19 +154,11 @@ ADVICE: list[Case] = [
 ]
 
 
-@pytest.mark.parametrize(("what", "change", "place", "hint"), ERRORS, ids=[each[0] for each in ERRORS])
-def test_a_mistake_is_an_error_with_its_place_and_a_hint(
-    example: Example, what: str, change: Change, place: str, hint: str
-) -> None:
-    change(example)
-    found = told(example)
-    assert named(found, place, hint), (what, list(map(str, found)))
+@cases(ERRORS)
+def test_a_mistake_is_an_error_with_its_place_and_a_hint(example: Example, case: Case) -> None:
+    tells(example, case, "error")
 
 
-@pytest.mark.parametrize(("what", "change", "place", "hint"), ADVICE, ids=[each[0] for each in ADVICE])
-def test_what_could_be_better_is_advice(
-    example: Example, what: str, change: Change, place: str, hint: str
-) -> None:
-    change(example)
-    found = told(example, "advice")
-    assert named(found, place, hint), (what, list(map(str, found)))
+@cases(ADVICE)
+def test_what_could_be_better_is_advice(example: Example, case: Case) -> None:
+    tells(example, case, "advice")
