@@ -9,7 +9,8 @@ import pytest
 
 from tests.servers.keyring import KeyringBus
 from whereupon.model.errors import SetupError
-from whereupon.storage.vault import Vault, VaultSettings, vault
+from whereupon.storage.vault import Vault
+from whereupon.storage.vault_choice import VaultSettings, vault
 
 pytestmark = [pytest.mark.outside, pytest.mark.req("SEC-01")]
 

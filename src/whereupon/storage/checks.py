@@ -12,7 +12,7 @@ from whereupon.kit.registry import Registry
 from whereupon.kit.roles import Role
 from whereupon.model.content import ChannelTraits
 from whereupon.model.errors import SetupError
-from whereupon.model.findings import Problem, at
+from whereupon.model.findings import Problem, Severity, at
 from whereupon.model.problems import problems
 from whereupon.model.setup import Campaign, Provider, Setup
 from whereupon.storage.secret_names import check_references, references
@@ -28,11 +28,24 @@ def found(setup: Setup, registry: Registry) -> list[Problem]:
     roles: tuple[Role, ...] = get_args(Role)
     kinds = {role: [each.name for each in registry.of(role)] for role in roles}
     known: dict[str, list[str]] = {role: names for role, names in kinds.items() if names}
-    return [*problems(setup, traits(registry), kinds=known), *settings_problems(setup, registry)]
+    of_settings = settings_problems(setup, registry)
+    return [*problems(setup, traits(registry), kinds=known), *of_settings, *_unloaded(setup, registry)]
+
+
+def _unloaded(setup: Setup, registry: Registry) -> Iterator[Problem]:
+    """Packages whose components can't be loaded: an error where the set-up has a kind that one of them may hold."""
+    used: set[tuple[Role, str]] = {("channel", each.type) for each in setup.channels}
+    used |= {("store", each.type) for each in setup.pull_marketing.providers}
+    used |= {("stream", each.type) for each in setup.streams.providers}
+    severity: Severity = "advice" if used <= registry.kinds.keys() else "error"
+    for name, reason in sorted(registry.broken.items()):
+        hint = "Put that package right, or uninstall it."
+        yield Problem(severity, at("components", name), f"It can't be loaded: {reason}.", hint)
 
 
 def settings_problems(setup: Setup, registry: Registry) -> Iterator[Problem]:
-    """Settings that their component doesn't take. A value that names a secret is looked at when the part is opened."""
+    """Settings that their component doesn't take. A value that names a secret is looked at when the part is opened;
+    a setting that there isn't is wrong whatever its value."""
     pull, streams = setup.pull_marketing, setup.streams
     yield from _of_role("store", "pull_marketing", "stores", pull.providers, pull.stores, registry)
     yield from _of_role("stream", "streams", "streams", streams.providers, streams.streams, registry)
@@ -76,7 +89,8 @@ def _settings(place: str, config: type[Config], settings: dict[str, Any]) -> Ite
         names = {name: info.alias or name for name, info in config.model_fields.items()}
         for each, sentence in zip(error.errors(include_url=False), mistakes(error, "-", names), strict=True):
             field = str(each["loc"][0]) if each["loc"] else ""
-            if secret.isdisjoint({folded(field), folded(names.get(field, field))}):
+            later = not secret.isdisjoint({folded(field), folded(names.get(field, field))})
+            if each["type"] == "extra_forbidden" or not later:
                 yield Problem("error", at(place, "settings"), f"{sentence.removeprefix('-: ')}.", "")
 
 

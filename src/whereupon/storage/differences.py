@@ -83,7 +83,8 @@ def _mapping(where: str, before: Mapping[str, Any], after: Mapping[str, Any]) ->
 
 def _value(where: str, key: str, before: Any, after: Any) -> Iterator[str]:
     if sounds_secret(key) and where.endswith(": settings"):
-        yield f"{where}: {key}: changed"
+        happened = "set" if before in _NOTHING else "removed" if after in _NOTHING else "changed"
+        yield f"{where}: {key}: {happened}"
     elif key in ("where", "if"):
         yield f"{where}: {key}: {_condition(before)} → {_condition(after)}"
     elif isinstance(before or after, dict) and isinstance(after or before, dict):

@@ -22,7 +22,8 @@ from whereupon.kit.config import mistakes
 from whereupon.model.errors import Mistakes, SetupError, Unavailable
 from whereupon.model.setup import Noun
 from whereupon.storage.passwords import password_in
-from whereupon.storage.vault import Kind, Vault, VaultSettings, resolved, vault
+from whereupon.storage.vault import Vault, resolved
+from whereupon.storage.vault_choice import Kind, VaultSettings, vault
 
 SETTINGS = "whereupon.toml"
 DATABASES = ("system", "pull_marketing", "streams")

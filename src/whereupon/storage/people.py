@@ -7,6 +7,7 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -217,6 +218,7 @@ def _type(type: VariableType) -> TypeEngine[Any]:
     return made
 
 
+@lru_cache(1024)
 def physical(variable: str) -> str:
     """The SQL column of a variable, as every server takes it: short, lower case, one for each name, never ours."""
     readable = re.sub(r"[^a-z0-9]+", "_", variable.lower()).strip("_")[:40]

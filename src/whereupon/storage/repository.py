@@ -12,6 +12,7 @@ from whereupon.connect.session import Columns, Session, number_of
 from whereupon.host.clock import Clock
 from whereupon.kit.registry import Registry
 from whereupon.model.errors import Locked, Mistakes, SetupError
+from whereupon.model.findings import no_such
 from whereupon.model.running import Running
 from whereupon.model.setup import Campaign, Setup
 from whereupon.storage import checks, versions
@@ -358,5 +359,5 @@ def _with_new(ids: dict[tuple[str, str], int], setup: Setup) -> dict[tuple[str, 
 def _named(setup: Setup, name: str) -> Campaign:
     found = setup.campaign(name)
     if found is None:
-        raise SetupError(f"There is no campaign {name}.", hint="Look at the names of the campaigns.")
+        raise no_such("campaign", name, [each.name for each in setup.campaigns])
     return found

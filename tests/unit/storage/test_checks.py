@@ -63,6 +63,18 @@ def test_a_value_that_names_a_secret_is_not_judged_before_it_is_known(registry: 
     assert errors(changed(change), registry) == []
 
 
+def test_a_setting_that_does_not_exist_is_an_error_though_its_value_names_a_secret(
+    registry: Registry,
+) -> None:
+    def change(data: Any) -> None:
+        data["streams"]["providers"][0] |= {"type": "local", "settings": {"SaslPassword": "${secret:p}"}}
+
+    found = [each for each in errors(changed(change), registry) if "Confluent" in each]
+    assert found == [
+        "streams › providers › Confluent › settings: SaslPassword is not a setting of this kind."
+    ]
+
+
 def test_the_value_of_a_wrong_setting_is_not_shown(registry: Registry) -> None:
     said = errors(changed(lambda data: data["channels"][1]["settings"].update(url="hush-hush")), registry)
     assert said
@@ -73,6 +85,17 @@ def test_an_unknown_kind_is_said_once(registry: Registry) -> None:
     said = errors(changed(lambda data: data["channels"][1].update(type="webhok")), registry)
     assert len(said) == 1
     assert "webhook" in said[0]
+
+
+def test_a_package_that_cannot_be_loaded_is_an_error_where_a_part_may_need_it(registry: Registry) -> None:
+    def change(data: Any) -> None:
+        data["channels"][1]["type"] = "chat"
+
+    lacking = Registry(registry.kinds, {"chat": "ImportError: no module irc"})
+    said = "components › chat: It can't be loaded: ImportError: no module irc. Put that package right, or uninstall it."
+    assert said in errors(changed(change), lacking)
+    assert errors(EXAMPLE, lacking) == []
+    assert said in [str(each) for each in found(EXAMPLE, lacking) if each.severity == "advice"]
 
 
 def test_without_components_kinds_and_settings_are_not_judged() -> None:

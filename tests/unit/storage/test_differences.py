@@ -120,6 +120,17 @@ def test_settings_are_shown_and_secrets_are_not() -> None:
     ]
 
 
+def test_a_secret_that_comes_or_goes_is_said_to() -> None:
+    def change(data: Any) -> None:
+        data["channels"][1]["settings"].pop("token")
+        data["pull_marketing"]["stores"][0]["settings"]["token"] = "literal-secret"
+
+    assert lines(change) == [
+        "Store TealGreen: settings: token: set",
+        "Channel ESP: settings: token: removed",
+    ]
+
+
 @pytest.mark.parametrize(
     ("part", "value", "line"),
     [

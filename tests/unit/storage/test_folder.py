@@ -13,7 +13,8 @@ from whereupon.host.paths import known_systems
 from whereupon.model.errors import Mistakes, SetupError, Unavailable
 from whereupon.storage import folder as folders
 from whereupon.storage.folder import changed, create, is_system, opened, planned, proposed, saved
-from whereupon.storage.vault import EnvironmentVault, FileVault, KeyringVault, MemoryVault
+from whereupon.storage.keyring_vault import KeyringVault
+from whereupon.storage.vault import EnvironmentVault, FileVault, MemoryVault
 
 pytestmark = pytest.mark.usefixtures("home")
 

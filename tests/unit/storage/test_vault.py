@@ -1,4 +1,4 @@
-"""The vault over a keyring, the environment, an encrypted file and memory."""
+"""Any vault; that over the environment, an encrypted file and memory; secrets put into settings."""
 
 from __future__ import annotations
 
@@ -9,53 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from keyring.backend import KeyringBackend
-from keyring.errors import KeyringLocked, NoKeyringError, PasswordDeleteError
 
+from tests.unit.storage.ring import Ring
 from whereupon.model.errors import SetupError
-from whereupon.storage.vault import (
-    EnvironmentVault,
-    FileVault,
-    KeyringVault,
-    MemoryVault,
-    Vault,
-    VaultSettings,
-    VaultWith,
-    resolved,
-    usable_keyring,
-    vault,
-)
-
-
-class Ring(KeyringBackend):
-    """A keyring in memory with the limit that Windows has: 2,560 bytes of UTF-16 an entry."""
-
-    priority = 1
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.entries: dict[tuple[str, str], str] = {}
-        self.fails: Exception | None = None
-        self.left = -1
-
-    def get_password(self, service: str, username: str) -> str | None:
-        if self.fails:
-            raise self.fails
-        return self.entries.get((service, username))
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        if self.left == 0:
-            raise OSError("the keyring died")
-        self.left -= 1
-        if len(password.encode("utf-16-le")) > 2560:
-            raise ValueError("too long for Windows")
-        self.entries[service, username] = password
-
-    def delete_password(self, service: str, username: str) -> None:
-        if self.entries.pop((service, username), None) is None:
-            raise PasswordDeleteError("no such password")
+from whereupon.storage.keyring_vault import KeyringVault
+from whereupon.storage.sealing import Seal
+from whereupon.storage.vault import EnvironmentVault, FileVault, MemoryVault, Vault, VaultWith, resolved
 
 
 def file_vault(folder: Path) -> FileVault:
@@ -116,95 +75,6 @@ class TestAnyVault:
         assert kept.read("key") == value
 
 
-class TestKeyring:
-    def test_pieces_of_an_earlier_long_value_do_not_stay(self) -> None:
-        ring = Ring()
-        kept = KeyringVault("service", ring)
-        kept.write("pem", "x" * 100_000)
-        kept.write("pem", "short")
-        assert {name for _, name in ring.entries} == {"pem", KeyringVault.INDEX}
-        kept.write("pem", "y" * 5000)
-        kept.delete("pem")
-        assert {name for _, name in ring.entries} == {KeyringVault.INDEX}
-
-    def test_a_write_that_ends_in_the_middle_leaves_the_earlier_value(self) -> None:
-        ring = Ring()
-        kept = KeyringVault("service", ring)
-        kept.write("pem", "old" * 1000)
-        ring.left = 2
-        with pytest.raises(SetupError, match="can't be used"):
-            kept.write("pem", "new" * 1000)
-        assert kept.read("pem") == "old" * 1000
-
-    def test_a_value_that_looks_like_our_own_note_is_kept_as_it_is(self) -> None:
-        kept = KeyringVault("service", Ring())
-        kept.write("a", "whereupon:split:3:abcd")
-        assert kept.read("a") == "whereupon:split:3:abcd"
-
-    def test_a_piece_that_somebody_deleted_is_said(self) -> None:
-        ring = Ring()
-        kept = KeyringVault("service", ring)
-        kept.write("pem", "x" * 3000)
-        del ring.entries[next(each for each in ring.entries if each[1].endswith("/2"))]
-        with pytest.raises(SetupError, match="only a part"):
-            kept.read("pem")
-
-    def test_a_name_whose_entry_somebody_deleted_is_not_listed(self) -> None:
-        ring = Ring()
-        kept = KeyringVault("service", ring)
-        kept.write("a", "1")
-        kept.write("b", "2")
-        del ring.entries["service", "a"]
-        assert kept.names() == ["b"]
-
-    def test_two_systems_do_not_see_each_other(self) -> None:
-        ring = Ring()
-        KeyringVault("whereupon/A/1", ring).write("a", "1")
-        assert KeyringVault("whereupon/A/2", ring).read("a") is None
-
-    @given(st.text(max_size=4000))
-    def test_any_text_comes_back(self, value: str) -> None:
-        kept = KeyringVault("service", Ring())
-        kept.write("a", value)
-        assert kept.read("a") == value
-
-    @pytest.mark.parametrize(
-        ("error", "said"),
-        [
-            (KeyringLocked("dismissed"), "The keyring is locked"),
-            (NoKeyringError("none"), "can't be used"),
-            (RuntimeError("no bus"), "can't be used"),
-            (OSError("gone"), "can't be used"),
-        ],
-    )
-    def test_whatever_a_keyring_raises_is_said_with_the_other_choices(
-        self, error: Exception, said: str
-    ) -> None:
-        ring = Ring()
-        ring.fails = error
-        kept = KeyringVault("service", ring)
-        with pytest.raises(SetupError, match=said) as raised:
-            kept.read("a")
-        assert 'kind = "environment"' in raised.value.hint
-        assert 'kind = "file"' in raised.value.hint
-        with pytest.raises(SetupError):
-            kept.check()
-
-    @pytest.mark.parametrize("platform", sorted({"win32", "darwin", "linux"} - {sys.platform}))
-    def test_without_the_systems_own_keyring_no_other_one_is_taken(self, platform: str) -> None:
-        with pytest.raises(SetupError, match="can't be used"):
-            usable_keyring(platform)
-
-    def test_without_a_secret_service_a_system_says_so_when_a_secret_is_read(
-        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
-        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", f"unix:path={tmp_path}/nobody")
-        monkeypatch.setattr(sys, "platform", "linux")
-        kept = vault(VaultSettings("TealHols", "abc", tmp_path))
-        with pytest.raises(SetupError, match="can't be used"):
-            kept.read("a")
-
-
 class TestEnvironment:
     def test_a_secret_is_a_variable(self) -> None:
         kept = EnvironmentVault({"WHEREUPON_SECRET_ESP_TOKEN": "t", "HOME": "/"})
@@ -219,12 +89,6 @@ class TestEnvironment:
             kept.write("esp/token", "t")
         with pytest.raises(SetupError, match="WHEREUPON_SECRET_ESP_TOKEN"):
             kept.delete("esp/token")
-
-    def test_the_process_s_own_environment_is_the_default(
-        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
-        monkeypatch.setenv("WHEREUPON_SECRET_A_B", "1")
-        assert vault(VaultSettings("S", "id", tmp_path, "environment")).read("a-b") == "1"
 
 
 class TestFile:
@@ -251,36 +115,29 @@ class TestFile:
         with pytest.raises(SetupError, match="can't be read"):
             file_vault(tmp_path).read("a")
 
-    def test_the_passphrase_comes_from_the_environment(
-        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    @pytest.mark.req("SEC-01")
+    def test_a_new_file_wants_a_passphrase_of_twelve_characters_before_anything_is_kept(
+        self, tmp_path: Path
     ) -> None:
-        monkeypatch.setenv("WHEREUPON_VAULT_PASSPHRASE", "many words")
-        kept = vault(VaultSettings("S", "id", tmp_path, "file"))
-        kept.write("a", "1")
-        assert vault(VaultSettings("S", "id", tmp_path, "file")).read("a") == "1"
+        kept = FileVault(tmp_path / "secrets.vault", lambda: "elevenchars", cost=2**4)
+        kept.check()
+        for ask in (kept.check_writing, lambda: kept.write("a", "1")):
+            with pytest.raises(SetupError, match="at least 12 characters; this one has 11") as raised:
+                ask()
+            assert "WHEREUPON_VAULT_PASSPHRASE" in raised.value.hint
+            assert "elevenchars" not in str(raised.value)
+        assert not (tmp_path / "secrets.vault").exists()
+        twelve = FileVault(tmp_path / "secrets.vault", lambda: "twelve chars", cost=2**4)
+        twelve.check_writing()
+        twelve.write("a", "1")
+        assert twelve.read("a") == "1"
 
-    def test_the_passphrase_comes_from_a_key_file(self, tmp_path: Path) -> None:
-        key = tmp_path / "key"
-        key.write_text("many words\n", encoding="utf-8")
-        settings = VaultSettings("S", "id", tmp_path, "file", key)
-        vault(settings).write("a", "1")
-        assert vault(settings).read("a") == "1"
-
-    @pytest.mark.parametrize(
-        ("content", "said"), [(None, "can't be read"), (b"", "holds no"), (b"\xff", "can't be read")]
-    )
-    def test_a_key_file_without_a_passphrase_is_said(
-        self, tmp_path: Path, content: bytes | None, said: str
-    ) -> None:
-        key = tmp_path / "key"
-        if content is not None:
-            key.write_bytes(content)
-        with pytest.raises(SetupError, match=said):
-            vault(VaultSettings("S", "id", tmp_path, "file", key)).write("a", "1")
-
-    def test_without_any_passphrase_the_hint_names_both_ways(self, tmp_path: Path) -> None:
-        with pytest.raises(SetupError, match="WHEREUPON_VAULT_PASSPHRASE"):
-            vault(VaultSettings("S", "id", tmp_path, "file")).write("a", "1")
+    def test_a_file_that_was_made_with_a_short_passphrase_can_still_be_used(self, tmp_path: Path) -> None:
+        (tmp_path / "secrets.vault").write_bytes(Seal("short", cost=2**4).sealed({"a": "1"}))
+        kept = FileVault(tmp_path / "secrets.vault", lambda: "short", cost=2**4)
+        kept.check_writing()
+        kept.write("b", "2")
+        assert kept.names() == ["a", "b"]
 
 
 class TestWith:
