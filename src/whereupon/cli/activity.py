@@ -130,7 +130,8 @@ def _tell_campaign(story: CampaignStory) -> None:
     for each in story.conditions:
         met = f" (it is “{each.value}”)" if each.value else ""
         say(f"    {'holds' if each.held else 'fails'}: {each.words}{met}")
-    for said in [*story.limits, *([story.detail] if story.detail else [])]:
+    reason = why(story.ended.reason if story.ended else "", story.detail)
+    for said in [*story.limits, *([reason] if reason else [])]:
         say(f"    {said}")
     for name, value in story.fields.items():
         say(f"    {name}: {value}")
@@ -138,6 +139,15 @@ def _tell_campaign(story: CampaignStory) -> None:
         say(
             f"    try {attempt.n}: {moment(attempt.started)}, {attempt.ended - attempt.started:,} ms, {attempt.answer}"
         )
+
+
+def why(reason: str, detail: str) -> str:
+    """The detail of a reason as a sentence; of some reasons the journal keeps but a name."""
+    if reason == "not in store" and detail:
+        return f"{detail} {'have' if ', ' in detail else 'has'} no record of this person."
+    if reason in ("empty subject", "empty field"):
+        return f"{detail} was rendered empty."
+    return detail
 
 
 def _ended(story: CampaignStory) -> str:

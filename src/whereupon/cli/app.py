@@ -87,7 +87,7 @@ def whereupon(
 
     Commands on a system take --system DIR, else $WHEREUPON_SYSTEM, else the current folder. They end with 0 when all
     is well, 1 when something differs or failed, 2 for words that can't be understood, 3 when a person has to change a
-    setting, 4 when something can't be reached, and 5 when somebody else holds what is needed.
+    setting or names what isn't there, 4 when something can't be reached, and 5 when somebody else holds what is needed.
     """
     desk: Desk = context.obj
     desk.debug = debug

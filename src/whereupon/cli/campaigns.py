@@ -51,10 +51,12 @@ def run(
 
 @contextmanager
 def _bar(title: str, *, shown: bool) -> Iterator[Progress]:
-    if not shown:
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not shown or not console.is_terminal:
         yield lambda done, total: None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -63,7 +65,7 @@ def _bar(title: str, *, shown: bool) -> Iterator[Progress]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
@@ -102,15 +104,11 @@ def resume(context: typer.Context, campaign: Campaign, system: System = HERE) ->
 
 
 def _number(ids: dict[tuple[str, str], int], campaign: str) -> int:
-    from whereupon.model.errors import SetupError
-    from whereupon.model.findings import near
+    from whereupon.model.findings import no_such
 
     number = ids.get(("campaign", campaign))
     if number is None:
-        names = [name for role, name in ids if role == "campaign"]
-        meant = near(campaign, names)
-        hint = f"Did you mean {meant}?" if meant else f"There are: {', '.join(sorted(names)) or 'none'}."
-        raise SetupError(f"There is no campaign {campaign}.", hint=hint)
+        raise no_such("campaign", campaign, sorted(name for role, name in ids if role == "campaign"))
     return number
 
 

@@ -73,7 +73,7 @@ def go_on(
     """Decide where a stream goes on whose topic was made anew, or whose events were deleted before they were read.
 
     It waits until that is decided, because its place says nothing about the new events. Events that were decided
-    before are recognised by their own ids, where they have such.
+    before are recognised by their own ids, where they have such. How many were never read, `activity` tells then.
     """
     from whereupon.engine.feeding import begin_anew
 

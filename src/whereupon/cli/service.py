@@ -132,8 +132,9 @@ def lines(details: Mapping[str, Any]) -> list[str]:
     if not details:
         return []
     said = [f"Revision {details['revision']}, {details['campaigns']} campaigns published."]
-    said += [_stream(each) for each in details["streams"]] + [_channel(each) for each in details["channels"]]
-    said += [f"  Warning: {warning}" for each in details["channels"] for warning in each["warnings"]]
+    said += [_stream(each) for each in details["streams"]]
+    for each in details["channels"]:
+        said += [_channel(each), *(f"  Warning: {warning}" for warning in each["warnings"])]
     counts = ", ".join(f"{name} {number:,}" for name, number in details["counts"].items())
     said += [f"Since the start: {counts}."] if counts else []
     said += [

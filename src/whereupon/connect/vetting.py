@@ -107,7 +107,7 @@ def warnings_for(url: str) -> tuple[str, ...]:
     """What is weak about an address that an admin wrote, in sentences; loopback is exempt."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if host == "localhost" or _ip(host, "is_loopback"):
+    if loopback(host):
         return ()
     said = (
         [f"Messages travel to {host} unencrypted; use an address with https."]
@@ -117,6 +117,11 @@ def warnings_for(url: str) -> tuple[str, ...]:
     if _ip(host, "is_private"):
         said.append(f"{host} is an address of a private network.")
     return tuple(said)
+
+
+def loopback(host: str) -> bool:
+    """Whether a host's name or address means this machine."""
+    return host == "localhost" or _ip(host, "is_loopback")
 
 
 def _ip(host: str, quality: str) -> bool:

@@ -15,8 +15,9 @@ from whereupon.control.state import ServiceState, State, as_words, write_state
 from whereupon.control.wire import WireClient, WireServer, Words
 from whereupon.host.clock import Clock
 from whereupon.host.locks import FolderLock
-from whereupon.host.logs import Redactor, logger, start_logging
+from whereupon.host.logs import logger, start_logging
 from whereupon.host.processes import on_stop, spawn, terminate
+from whereupon.host.redaction import Redactor
 from whereupon.model.errors import Away, WhereuponError
 
 WATCHER = "watcher"

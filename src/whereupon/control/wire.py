@@ -118,6 +118,11 @@ class WireServer:
         self._listen()
         self._thread.start()
 
+    @property
+    def deaf(self) -> bool:
+        """Whether it was started and hears nobody any more."""
+        return self._thread.ident is not None and not self._thread.is_alive()
+
     def stop(self) -> None:
         """Be reachable no more; a second call does nothing."""
         if self._stopping.is_set() or self._listener is None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from whereupon.engine.decide import CampaignPlan, explained
@@ -125,8 +124,3 @@ def _matched(
         ended.get(trace.campaign),
         attempts.get(trace.campaign, []),
     )
-
-
-def plain(story: Story) -> dict[str, Any]:
-    """A story as plain values, for scripts."""
-    return asdict(story)

@@ -25,7 +25,7 @@ from whereupon.model import setup as nouns
 from whereupon.model.decided import SENDING, BatchRecord, EventRecord
 from whereupon.model.decoding import Bad, Decode, decoder
 from whereupon.model.errors import Mistakes, SetupError
-from whereupon.model.findings import near
+from whereupon.model.findings import no_such
 from whereupon.model.names import variable_types
 from whereupon.model.running import Published, Running
 from whereupon.storage import checks, versions
@@ -110,10 +110,7 @@ def _line(each: Rehearsed) -> Line:
 def _draft(setup: nouns.Setup, name: str) -> nouns.Campaign:
     found = setup.campaign(name)
     if found is None:
-        names = [each.name for each in setup.campaigns]
-        meant = near(name, names)
-        hint = f"Did you mean {meant}?" if meant else f"There are: {', '.join(names) or 'none'}."
-        raise SetupError(f"There is no campaign {name}.", hint=hint)
+        raise no_such("campaign", name, [each.name for each in setup.campaigns])
     return found
 
 

@@ -11,7 +11,7 @@ from whereupon.engine.decide import CampaignPlan
 from whereupon.engine.explain import Attempt, CampaignStory, Ended, Story, campaign_stories
 from whereupon.model.decided import BatchRecord, EventRecord
 from whereupon.model.decoding import Bad, Decode, decoder
-from whereupon.model.errors import SetupError, WhereuponError
+from whereupon.model.errors import SetupError
 from whereupon.model.events import RawEvent
 from whereupon.model.names import variable_types
 from whereupon.model.running import Running
@@ -26,7 +26,7 @@ def stories(
 ) -> Iterator[Story]:  # fmt: skip
     """The story of an event (its number; with `person` the producer's own id), or of a person's `most` latest events.
 
-    Raises WhereuponError if nothing of the kind is recorded.
+    Raises SetupError if nothing of the kind is recorded.
     """
     with closing(Past(shop.databases.system, shop.databases.streams)) as past:
         rows = _asked(past, event, person.strip(), most)
@@ -44,7 +44,7 @@ def _asked(past: Past, event: str, person: str, most: int) -> list[EventRow]:
         one = past.event(int(event))
         rows, missing = [one] if one else [], f"There is no event {event}."
     if not rows:
-        raise WhereuponError(
+        raise SetupError(
             missing,
             hint="`whereupon activity` lists what is recorded; an event that can't be used is a dead letter.",
         )

@@ -15,11 +15,6 @@ _PROGRAM = "Whereupon"
 _KNOWN = 20
 
 
-def data_folder() -> Path:
-    """The program's own data of this user, private; made when it isn't there."""
-    return private_folder(platformdirs.user_data_path(_PROGRAM, appauthor=False))
-
-
 def config_folder() -> Path:
     """The program's own settings of this user, private; made when it isn't there."""
     return private_folder(platformdirs.user_config_path(_PROGRAM, appauthor=False))

@@ -27,7 +27,9 @@ _SHAPES = tuple(
         r"""(authorization["']?\s*[:=]\s*["']?)(?:(?:basic|bearer|digest)\s+)?[^\s"',;]+""",
         r"(\bbearer\s+)[\w.~+/=-]{8,}",
         r"()\beyJ[\w-]{5,}\.[\w-]+(?:\.[\w-]*)?",
-        r"""(\b[a-z][a-z0-9+.-]{0,20}://)(?:[^\s:/?#"'@]*:(?!\d{1,5}[/?#])[^\s"']*|[^\s/?#"'@]+)(?=@)""",
+        r"""(\b[a-z][a-z0-9+.-]{0,20}://)[^\s:/?#"'@]*:(?!\d{1,5}[/?#])[^\s"']*(?=@)""",
+        # What stands alone before the @ of an address is a token; in a database's connection string it is a user.
+        r"""(\b(?!postgres|mssql|sqlserver)[a-z][a-z0-9+.-]{0,20}://)[^\s/?#"'@]+(?=@)""",
         # ${secret:NAME} only mentions one.
         r"""((?<!\$\{)(?:passw(?:or)?d|passphrase|secret|token|api_?key|(?<![a-z])pwd|[._-]key)[\w.-]{0,40}["']?\s*[=:]\s*)"""
         + _VALUE,

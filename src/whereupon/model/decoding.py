@@ -15,7 +15,7 @@ import msgspec
 
 from whereupon.model import values
 from whereupon.model.events import RawEvent
-from whereupon.model.setup import Stream, VariableType
+from whereupon.model.setup import Stream, VariableType, reference_of
 
 LARGEST = 1_000_000
 """Bytes of one event."""
@@ -71,7 +71,7 @@ def decoder(stream: Stream, zone: tzinfo, variables: Mapping[str, VariableType] 
     }
     special = {name: type for name, type in types.items() if type != "text"}
     blank = dict.fromkeys((each.name for each in stream.fields), "")
-    reference = next((each.name for each in stream.fields if each.type == "Reference"), "")
+    reference = reference_of(stream.fields)
     taken = _taker(stream, blank, reference)
     time_field = stream.event_time
 

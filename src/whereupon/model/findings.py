@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
+from whereupon.model.errors import SetupError
+
 Severity = Literal["error", "advice"]
 
 ALIASES = (
@@ -84,6 +86,13 @@ def unknown(place: str, what: str, name: str, there: Collection[str]) -> Problem
     listed = ", ".join(list(there)[:10])
     hint = f"Choose one of: {listed}." if listed else f"Add the {what} first."
     return error(place, f"There is no {what} {name or '(no name)'}.", hint)
+
+
+def no_such(what: str, name: str, there: Collection[str]) -> SetupError:
+    """The same as an error, for a name that a person gave to a command."""
+    problem = unknown("", what, name, there)
+    hint = f"Did you mean {problem.fix}?" if problem.fix else problem.hint
+    return SetupError(f"There is no {what} {name}.", hint=hint)
 
 
 def repeated(place: str, what: str, names: Iterable[str]) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -50,6 +51,11 @@ class FieldDefinition(Noun):
     type: FieldType
     variable: str = ""
     label: str = ""
+
+
+def reference_of(fields: Iterable[FieldDefinition]) -> str:
+    """The name of the Reference among the fields of a stream or store, or nothing."""
+    return next((each.name for each in fields if each.type == "Reference"), "")
 
 
 class DataDefinition(Noun):

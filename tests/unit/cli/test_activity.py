@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.cli.conftest import Words
-from whereupon.cli.activity import line
+from whereupon.cli.activity import line, why
 
 
 @pytest.mark.req("RTT-13")
@@ -50,6 +50,7 @@ def test_explain_finds_an_event_by_its_number_and_a_person_by_the_urn(
     number = next(each["event"] for each in words("activity", "--json").json if each["event_id"] == "e2")
     [story] = words("explain", "--event", number, "--json").json
     assert (story["person"], story["campaigns"][0]["ended"]["reason"]) == ("nobody", "not in store")
+    assert "    TealGreen has no record of this person.\n" in words("explain", "--event", number).out
     assert [each["event_id"] for each in words("explain", "--person", "1002", "--json").json] == ["e3", "e4"]
 
 
@@ -62,9 +63,42 @@ def test_explain_wants_an_event_or_a_person(words: Words, lived_system: Path) ->
 
 def test_what_is_not_recorded_is_said(words: Words, lived_system: Path) -> None:
     said = words("explain", "--event", "999999")
-    assert said.code == 1
+    assert said.code == 3
     assert "There is no event 999999." in said.err
-    assert "no event" in words("explain", "--person", "9", "--event", "e1").err.lower()
+    nobody = words("explain", "--person", "9", "--event", "e1")
+    assert (nobody.code, "no event" in nobody.err) == (3, True)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("dead-letters", "resend", "99"), ("rollback", "77"), ("run", "Nothing"), ("pause", "Nothing"),
+        ("rehearse", "Nothing"), ("go-on", "Nothing", "--from", "latest"), ("events", "send", "Nothing"),
+        ("explain", "--event", "999"),
+    ],
+)  # fmt: skip
+def test_a_thing_that_is_not_there_ends_every_command_the_same_way(
+    words: Words, system: Path, asked: tuple[str, ...]
+) -> None:
+    said = words(*asked)
+    assert (said.code, said.out) == (3, "")
+    assert said.err.startswith("There is no ")
+    assert said.err.count("\n") == 2, "a sentence and a hint"
+
+
+@pytest.mark.parametrize(
+    ("reason", "detail", "said"),
+    [
+        ("not in store", "TealGreen", "TealGreen has no record of this person."),
+        ("not in store", "Blue, Teal", "Blue, Teal have no record of this person."),
+        ("empty subject", "subject", "subject was rendered empty."),
+        ("empty field", "urn", "urn was rendered empty."),
+        ("paused", "the campaign is paused", "the campaign is paused"),
+        ("not in store", "", ""),
+    ],
+)
+def test_a_reason_is_told_whole(reason: str, detail: str, said: str) -> None:
+    assert why(reason, detail) == said
 
 
 @pytest.mark.req("RTT-14")

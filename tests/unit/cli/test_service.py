@@ -14,7 +14,10 @@ DETAILS: dict[str, Any] = {
     "streams": [
         {"name": "SignIn", "state": "", "lag": 1200}, {"name": "Register", "state": "No such topic.", "lag": None},
     ],
-    "channels": [{"name": "ESP", "state": "", "open": 7, "warnings": ["It travels unencrypted."]}],
+    "channels": [
+        {"name": "ESP", "state": "", "open": 7, "warnings": ["It travels unencrypted."]},
+        {"name": "Mail", "state": "", "open": 0, "warnings": []},
+    ],
     "counts": {"events": 1500},
     "latencies": {"decide": {"p50": 1.5, "p99": 6, "n": 1000}},
     "nothing": "No new events.",
@@ -28,6 +31,7 @@ def test_a_status_tells_counts_lag_latencies_and_why_nothing_happens() -> None:
         "Stream Register: No such topic.",
         "Channel ESP: sending, 7 messages open",
         "  Warning: It travels unencrypted.",
+        "Channel Mail: sending, 0 messages open",
         "Since the start: events 1,500.",
         "decide: p50 1.5 ms, p99 6 ms (1,000)",
         "No new events.",

@@ -49,6 +49,14 @@ def test_a_mistake_refuses_the_file_and_names_line_and_fix(words: Words, tmp_pat
     assert not (tmp_path / "TealHols" / "whereupon.toml").exists()
 
 
+def test_a_hint_shows_how_a_connection_string_is_written(words: Words, tmp_path: Path) -> None:
+    file = changed(tmp_path, "sqlite:///TealHols.db", "mysql://ann:hush-4711@host/x")
+    said = words("apply", file, "--system", tmp_path / "TealHols")
+    assert said.code == 3
+    assert "postgresql://user@host:5432/name or mssql://user@host/name" in said.err
+    assert "hush-4711" not in said.err
+
+
 def test_a_file_that_is_not_there_is_said(words: Words, tmp_path: Path) -> None:
     said = words("apply", tmp_path / "none.yaml")
     assert said.code == 3

@@ -14,7 +14,7 @@ from whereupon.engine.assembly import Workshop
 from whereupon.engine.story import stories
 from whereupon.host.redaction import Redactor
 from whereupon.kit.registry import Registry
-from whereupon.model.errors import WhereuponError
+from whereupon.model.errors import SetupError
 from whereupon.service.runner import workshop
 from whereupon.storage import folder as folders
 from whereupon.storage.apply import apply
@@ -101,7 +101,7 @@ def test_what_is_left_when_the_batch_is_gone_is_told(shop: Workshop, repository:
 def test_what_is_not_recorded_is_said(
     asked: dict[str, str], said: str, shop: Workshop, repository: Repository
 ) -> None:
-    with pytest.raises(WhereuponError, match=said):
+    with pytest.raises(SetupError, match=said):
         list(stories(shop, repository, **asked))  # type: ignore[arg-type]
 
 

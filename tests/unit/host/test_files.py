@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from whereupon.host import files
 from whereupon.host.clock import FakeClock
 from whereupon.host.files import (
     AppendFailed,
@@ -17,6 +18,7 @@ from whereupon.host.files import (
     SyncFailed,
     free_bytes,
     private_folder,
+    rename,
     sync_folder,
     write_atomically,
 )
@@ -233,3 +235,28 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     assert done.stdout.startswith("20 ")
     assert "File too large" in done.stdout
     assert (tmp_path / "stash").stat().st_size == 20
+
+
+# ------------------------------------------------------------------------------------------------- names, points
+def test_a_file_takes_the_place_of_another_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "new").write_bytes(b"new")
+    (tmp_path / "old").write_bytes(b"old")
+    rename(tmp_path / "new", tmp_path / "old")
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("old", b"new")]
+
+
+def test_a_test_can_let_the_process_die_around_each_write_sync_and_rename_by_the_kind_of_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed: list[str] = []
+    monkeypatch.setattr(files, "point", passed.append)
+    write_atomically(tmp_path / "state.json", b"new")
+    with AppendFile(tmp_path / "some.open") as file:
+        file.append(b"one")
+        file.sync()
+    rename(tmp_path / "some.open", tmp_path / "some.stash")
+    assert passed == [
+        "before-sync.json", "before-rename.json", "after-rename.json", "after-rename-sync.json",
+        "before-append.open", "before-sync.open", "after-sync.open",
+        "before-rename.stash", "after-rename.stash", "after-rename-sync.stash",
+    ]  # fmt: skip

@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 
 from whereupon.host import paths
-from whereupon.host.paths import config_folder, data_folder, known_systems, remember_system, resources
+from whereupon.host.paths import config_folder, known_systems, remember_system, resources
 from whereupon.model.errors import SetupError
 
 
-def test_the_programs_folders_are_the_users_own(home: Path) -> None:
-    for folder in (data_folder(), config_folder()):
-        assert folder.is_dir()
-        assert folder.is_relative_to(home)
+def test_the_programs_folder_is_the_users_own(home: Path) -> None:
+    assert config_folder().is_dir()
+    assert config_folder().is_relative_to(home)
 
 
 def test_no_system_is_known_at_first(home: Path) -> None:

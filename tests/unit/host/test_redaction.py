@@ -63,6 +63,7 @@ def test_secrets_are_known_by_their_shape(text: str, shown: str) -> None:
         "at 1763711123456 in 4111111111111112 steps",
         "The basic settings of the keyboard hold no token.",
         "a 12-digit number 411111111111",
+        "Write postgresql://user@host:5432/name or mssql://user@host/name?Driver=ODBC Driver 18 for SQL Server.",
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:
