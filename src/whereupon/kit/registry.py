@@ -96,17 +96,24 @@ def discover(package: str = "whereupon.components") -> Registry:
     registry = Registry()
     root = importlib.import_module(package)
     for found in pkgutil.walk_packages(root.__path__, prefix=f"{package}."):
-        _collect(registry, importlib.import_module(found.name))
+        for kind in _declared(importlib.import_module(found.name)):
+            registry.add(kind)
     for entry in entry_points(group=GROUP):
         try:
-            _collect(registry, entry.load())
+            kinds = list(_declared(entry.load()))
         except Exception as error:  # what another package does at its import is not ours to foresee
             registry.broken[entry.name] = f"{type(error).__name__}: {error}"
+            continue
+        if not kinds:
+            registry.broken[entry.name] = f"{entry.value} is no module that declares a component"
+        for kind in kinds:
+            registry.add(kind)
     return registry
 
 
-def _collect(registry: Registry, module: object) -> None:
+def _declared(module: object) -> Iterator[Kind]:
+    """What a module's classes declare; one that only inherits a declaration has none."""
     for each in vars(module).values():
         kind = vars(each).get("kind") if isinstance(each, type) else None
         if isinstance(kind, Kind) and kind.make is each:
-            registry.add(kind)
+            yield kind

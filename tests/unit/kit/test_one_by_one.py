@@ -34,6 +34,7 @@ class Desk(OneByOne[Nothing, Nothing]):
         super().__init__(Nothing(), Nothing(), Context("Desk", "TealHols", Path(), "id", FakeClock()))
         self.gate = threading.Event()
         self.broken = threading.Event()
+        self.tired = False
         self.rested: set[str] = set()
         self._connections = connections
 
@@ -55,11 +56,15 @@ class Desk(OneByOne[Nothing, Nothing]):
             raise ERRORS[message.key][0]
         if message.key == "defect":
             raise ZeroDivisionError("secret words")
+        if message.key == "end":
+            raise SystemExit
         return Receipt(message, Result.ACCEPTED, "taken")
 
     def rest(self) -> None:
         """Remember who rested."""
         self.rested.add(threading.current_thread().name)
+        if self.tired:
+            raise SystemExit
 
     def interrupt(self) -> None:
         """End every wait."""
@@ -138,6 +143,43 @@ def test_a_defect_is_an_answer_lost_and_told_to_the_log_alone(
     assert "secret words" in caplog.text
     desk.offer([message("a")])
     assert keys(collected(desk, 1)) == ["a"]
+
+
+def test_whatever_ends_a_send_its_message_has_a_receipt_and_the_next_ones_go(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.gate.set()
+    for _ in range(3):
+        assert desk.offer([message("end"), message("end")]) == 2
+        assert {each.result for each in collected(desk, 2)} == {Result.ANSWER_LOST}
+    assert desk.offer([message("k")]) == 1
+    assert collected(desk, 1)[0].result is Result.ACCEPTED
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_died_is_replaced(desk: Desk) -> None:
+    desk.gate.set()
+    desk.tired = True
+    desk.offer([message("a"), message("b")])
+    collected(desk, 2)
+    wait_until(lambda: len(desk.rested) == 2 and not any(each.is_alive() for each in desk._threads))
+    desk.tired = False
+    assert desk.offer([message("c"), message("d")]) == 2
+    assert {each.result for each in collected(desk, 2)} == {Result.ACCEPTED}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_died_after_messages_were_offered_is_replaced_too(desk: Desk) -> None:
+    desk.gate.set()
+    desk.tired = True
+    desk.offer([message("a")])
+    collected(desk, 1)
+    wait_until(lambda: not any(each.is_alive() for each in desk._threads))
+    desk.tired = False
+    # As if it had died just now, with the message in the queue already.
+    desk._under_way += 1
+    desk._waiting.put(message("b"))
+    assert collected(desk, 1)[0].result is Result.ACCEPTED
 
 
 def test_collecting_with_nothing_under_way_does_not_wait(desk: Desk) -> None:

@@ -74,6 +74,17 @@ def test_a_package_that_cannot_be_loaded_is_named_and_the_others_work(
         found.kind("channel", "pager")
 
 
+@pytest.mark.usefixtures("parts")
+@pytest.mark.parametrize("named", ["some_parts", "some_parts.channels.chat:Chat"])
+def test_an_entry_point_that_leads_to_no_component_is_named(
+    monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    entries(monkeypatch, named)
+    found = discover("whereupon.kit")
+    assert found.kinds == {}
+    assert found.broken == {named: f"{named} is no module that declares a component"}
+
+
 def test_an_unknown_kind_is_answered_with_those_there_are() -> None:
     found = Registry()
     for declare, name in [(channel, "b"), (channel, "a"), (stream, "c"), (store, "d")]:

@@ -21,6 +21,7 @@ from whereupon.connect import probe
 from whereupon.connect.http import Answer, Call, Failure, Http
 from whereupon.connect.vetting import warnings_for
 from whereupon.kit.config import Config
+from whereupon.kit.record_flaws import fields_flaw, key_flaw
 from whereupon.kit.registry import store
 from whereupon.kit.roles import Context, Nothing, Stage, Store
 from whereupon.model.errors import Away, Refused, SetupError, Unavailable, WhereuponError
@@ -33,7 +34,6 @@ LOOK_UP, FILL = 2.0, 60.0
 """Seconds that a look-up of a batch, and one request of a fill, may take."""
 AT_ONCE = 2000
 """Records in one file of a bulk request."""
-LONGEST_KEY = 200
 DELIMITERS = "|;,~^\x1f\x1e\x1d\x1c\x07"
 """The receiver may split lines without looking at quotes, so one is taken that stands in no value."""
 FOUND, NOT_FOUND = 200, 404
@@ -353,26 +353,11 @@ def multipart(file: File) -> tuple[str, bytes]:
 
 
 def _key_flaw(key: str) -> str:
-    if not key:
-        return "has no key"
-    if len(key) > LONGEST_KEY:
-        return f"has a key of more than {LONGEST_KEY} characters"
-    return "has a key that can't stand in a web address" if key in (".", "..") else _text_flaw(key)
+    return "has a key that can't stand in a web address" if key in (".", "..") else key_flaw(key)
 
 
 def _flaw(record: Record) -> str:
-    found = (_text_flaw(text) for pair in record.fields.items() for text in pair)
-    return _key_flaw(record.key.strip()) or next(filter(None, found), "")
-
-
-def _text_flaw(text: str) -> str:
-    if "\x00" in text:
-        return "holds the character U+0000"
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return "holds half of a character (a lone surrogate)"
-    return ""
+    return _key_flaw(record.key.strip()) or fields_flaw(record)
 
 
 def _words(answer: Answer) -> str:
