@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -51,6 +51,11 @@ class Schedule:
         """The clock runs it."""
         return self.kind not in ("manual", "event triggered")
 
+    @property
+    def flows(self) -> bool:
+        """It asks for a run every so often, not at a time of day; so does a cron with `*` or a step in its hours."""
+        return self.kind == "every" or any(each.startswith("*") for each in self.cron.split()[:2])
+
     def __str__(self) -> str:
         return self.text
 
@@ -72,7 +77,7 @@ def next_after(schedule: Schedule, at: int, zone: str) -> int | None:
     """The next time strictly after `at`, both in UTC milliseconds; None if there is none.
 
     Times of day are those of `zone` (IANA). When clocks go back, a time of day that comes twice runs once, the first
-    time; when they go forward, one that is left out runs as soon as the gap is over, the same day. `every` counts from
+    time; when they go forward, one that is left out runs as soon as the gap is over. `every` counts from
     1970 in UTC and knows no clock changes; so do hours and minutes of a cron with `*` or a step in them. A month that
     is too short for `monthly 31` runs on its last day.
     """
@@ -89,14 +94,20 @@ def next_after(schedule: Schedule, at: int, zone: str) -> int | None:
 def _next_cron(schedule: Schedule, at: int, zone: ZoneInfo) -> int | None:
     times = CronSim(schedule.cron, datetime.fromtimestamp(at // 1000, UTC).astimezone(zone))
     try:
-        found = next(each for each in times if _on_its_day(schedule, each))
+        # In an hour that comes twice CronSim knows the first pass only, which may be over by now.
+        found = next(each for each in times if each.timestamp() * 1000 > at and _on_its_day(schedule, each))
     except (OverflowError, StopIteration):  # past the year 9999, or never
         return None
     return int(found.timestamp()) * 1000
 
 
 def _on_its_day(schedule: Schedule, time: datetime) -> bool:
-    return not schedule.day or time.day == min(schedule.day, monthrange(time.year, time.month)[1])
+    """Whether a time is of the day of the month that is meant; one left out at a day's end comes after midnight."""
+    if not schedule.day:
+        return True
+    minute, hour = schedule.cron.split()[:2]
+    meant = time - timedelta(hours=int(hour), minutes=int(minute))
+    return meant.day == min(schedule.day, monthrange(meant.year, meant.month)[1])
 
 
 def _every(said: str) -> Schedule | None:
@@ -166,4 +177,14 @@ def _once(said: str) -> Schedule | None:
 
 def _moment(text: str, zone: ZoneInfo) -> int:
     time = datetime.fromisoformat(text)
-    return int((time if time.tzinfo else time.replace(tzinfo=zone)).timestamp() * 1000)
+    if time.tzinfo is None:
+        while not _shown(time, zone):
+            time = time.replace(second=0) + timedelta(minutes=1)
+        time = time.replace(tzinfo=zone)
+    return int(time.timestamp() * 1000)
+
+
+def _shown(time: datetime, zone: ZoneInfo) -> bool:
+    """Whether a clock of that zone ever shows this time: not if it is set forward over it."""
+    first, second = (time.replace(tzinfo=zone, fold=fold).timestamp() for fold in (0, 1))
+    return first <= second

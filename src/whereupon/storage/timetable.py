@@ -13,6 +13,10 @@ JOB: Columns = {"name": "text", "schedule": "text", "next_run": "id", "started":
        "late": "bool", "note": "text"}  # fmt: skip
 LATE = 60_000
 """Milliseconds after its time from which on a run is called late."""
+AWRY = 30_000
+"""Milliseconds by which the clocks of two services, or one that is set all the time, may differ."""
+AHEAD = 2 * 86_400_000
+"""Milliseconds by which a run may lie ahead of a clock that was set back, and still counts as having been."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +53,10 @@ class Jobs:
         }
 
     def plan(self, name: str, schedule: Schedule, *, now: int, zone: str) -> Job:
-        """The job, with its next time: kept if its schedule is the same, else counted from now on."""
+        """The job, with its next time: kept if its schedule is the same and the clock wasn't set back since, else
+        counted from now on. A time of day that has had its run is waited out, at most for two days."""
         known = self.all().get(name)
-        if known is not None and known.schedule == str(schedule):
+        if known is not None and known.schedule == str(schedule) and _stands(known, schedule, now, zone):
             return known
         job = Job(name, str(schedule), next_after(schedule, now, zone))
         self._keep(job)
@@ -72,3 +77,13 @@ class Jobs:
         row = (job.name, job.schedule, job.next_run, job.started, job.ended, job.state, job.late, job.note)
         with self._turns.transaction() as session:
             session.upsert("job", JOB, [row], key=("name",))
+
+
+def _stands(job: Job, schedule: Schedule, now: int, zone: str) -> bool:
+    """Whether a job's next time can be believed: by a clock that was ahead it is too far off."""
+    soonest = next_after(schedule, now + AWRY, zone)
+    if job.next_run is None:
+        return job.started is not None or soonest is None
+    if soonest is None or job.next_run <= soonest:
+        return True
+    return not schedule.flows and job.started is not None and now < job.started <= now + AHEAD

@@ -79,6 +79,17 @@ def test_manual_and_triggered_schedules_have_no_next_time() -> None:
     assert schedule("daily 03:00").timed
 
 
+@pytest.mark.parametrize(
+    ("text", "flows"),
+    [
+        ("every 2 hours", True), ('cron "*/5 * * * *"', True), ('cron "0 */2 * * *"', True),
+        ('cron "0 9 * * MON"', False), ("daily 03:00", False), ("once 2026-05-01 09:00", False), ("manual", False),
+    ],
+)  # fmt: skip
+def test_a_schedule_asks_for_a_time_of_day_or_for_a_run_every_so_often(text: str, flows: bool) -> None:
+    assert schedule(text).flows is flows
+
+
 def test_once_runs_once_in_the_systems_zone() -> None:
     once = schedule("once 2026-05-01 09:00")
     nine = at("2026-05-01 09:00", "Europe/London")
@@ -123,6 +134,30 @@ def test_a_time_that_is_left_out_runs_after_the_gap() -> None:
         said(next_after(schedule("daily 01:30"), at("2026-03-29 00:00", zone), zone), zone)
         == "2026-03-29 02:00"
     )
+
+
+def test_once_at_a_time_that_is_left_out_runs_after_the_gap_too() -> None:
+    zone = "Europe/London"
+    for missing in ("2026-03-29 01:00", "2026-03-29 01:30:30"):
+        once = schedule(f"once {missing}")
+        assert said(next_after(once, at("2026-03-28 00:00", zone), zone), zone) == "2026-03-29 02:00"
+
+
+@pytest.mark.parametrize(
+    "text", ["daily 01:30", "weekly Sunday 01:30", "monthly 25 01:30", "cron 30 1 * * *"]
+)
+def test_in_the_hour_that_comes_twice_the_next_time_is_never_one_that_has_passed(text: str) -> None:
+    second_pass = at("2026-10-25 01:10")  # UTC, when London's clocks show 01:10 again
+    later = next_after(schedule(text), second_pass, "Europe/London")
+    assert later is not None
+    assert later > second_pass + 20 * 3_600_000
+
+
+@pytest.mark.parametrize("text", ["daily 23:30", "monthly 30 23:30"])
+def test_a_time_that_is_left_out_at_the_end_of_a_day_runs_at_the_next_midnight(text: str) -> None:
+    zone = "America/Nuuk"
+    later = next_after(schedule(text), at("2024-03-30 12:00", zone), zone)
+    assert said(later, zone) == "2024-03-31 00:00"
 
 
 def test_nothing_is_planned_beyond_the_calendar() -> None:

@@ -90,6 +90,49 @@ def test_what_runs_once_is_not_due_again(jobs: Jobs) -> None:
     assert jobs.plan("load", once, now=NOW + 10 * HOUR, zone="Europe/London").next_run is None
 
 
+def run_at(jobs: Jobs, text: str, now: int) -> Job:
+    """A run that is due now, begun."""
+    job = plan(jobs, text, now=now - HOUR)
+    return jobs.begin(job, schedule(text), now=now, zone="Europe/London")
+
+
+@pytest.mark.parametrize("text", ["every 15 minutes", 'cron "*/15 * * * *"'])
+def test_what_runs_every_so_often_goes_on_when_the_clock_is_set_back(jobs: Jobs, text: str) -> None:
+    run_at(jobs, text, NOW)
+    earlier = NOW - 2 * HOUR + MINUTE
+    assert plan(jobs, text, now=earlier).next_run == NOW - 2 * HOUR + 15 * MINUTE
+
+
+def test_what_ran_at_a_time_of_day_does_not_run_again_when_the_clock_is_set_back(jobs: Jobs) -> None:
+    ran = run_at(jobs, "daily 00:00", NOW)
+    for earlier in (NOW - 1, NOW - 2 * HOUR, NOW - DAY):
+        assert plan(jobs, "daily 00:00", now=earlier) == ran
+
+
+def test_a_clock_that_was_ahead_by_years_is_not_waited_for(jobs: Jobs) -> None:
+    planned = plan(jobs, "weekly Monday 09:00", now=NOW + 3_650 * DAY)
+    assert plan(jobs, "weekly Monday 09:00").next_run == NOW + 4 * DAY + 9 * HOUR
+    assert planned.next_run is not None
+    run_at(jobs, "daily 00:00", NOW + 3_650 * DAY)
+    assert plan(jobs, "daily 00:00").next_run == NOW + DAY
+
+
+@pytest.mark.parametrize("text", ["every 1 minute", "daily 00:00"])
+def test_a_clock_that_is_set_a_little_all_the_time_changes_nothing(jobs: Jobs, text: str) -> None:
+    ran = run_at(jobs, text, NOW)
+    for jitter in (-1_000, 1_000, -20_000):
+        assert plan(jobs, text, now=NOW + jitter) == ran
+
+
+def test_what_runs_once_never_runs_again_wherever_the_clock_is_set(jobs: Jobs) -> None:
+    once = "once 2026-01-01 09:00"
+    ran = run_at(jobs, once, NOW + 9 * HOUR)
+    assert plan(jobs, once, now=NOW - 400 * DAY) == ran
+    missed = jobs.plan("other", schedule(once), now=NOW + DAY, zone="Europe/London")
+    assert missed.next_run is None
+    assert jobs.plan("other", schedule(once), now=NOW, zone="Europe/London").next_run == NOW + 9 * HOUR
+
+
 def test_a_job_without_a_time_is_never_due(jobs: Jobs) -> None:
     assert plan(jobs, "manual").next_run is None
 
