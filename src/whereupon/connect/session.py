@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,9 +12,11 @@ from typing import Any
 
 from whereupon.connect.dialects.dialect import Columns, Dialect, Kind, Row, Statement
 from whereupon.connect.failures import CommitUnknown, DiskFull
+from whereupon.host.crash import point
 from whereupon.model.errors import Away, WhereuponError
 
 __all__ = ["Columns", "CommitUnknown", "DiskFull", "Kind", "Session"]
+_CHANGED = re.compile(r"(?:INSERT\s+INTO|MERGE\s+INTO|UPDATE|DELETE\s+FROM)\s+(\w+)", re.IGNORECASE)
 
 
 class Session(ABC):
@@ -24,6 +27,7 @@ class Session(ABC):
         self.dialect = dialect
         self._connection = connection
         self._what = what
+        self._changed = ""
 
     # -- statements --------------------------------------------------------------------------------------------
 
@@ -40,6 +44,7 @@ class Session(ABC):
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run a statement; how many rows it touched."""
+        self._note(sql)
         with self._meaning():
             return int(self._execute(sql, parameters).rowcount)
 
@@ -105,8 +110,10 @@ class Session(ABC):
         """
         with self._meaning():
             self._begin()
+        self._changed = ""
         try:
             yield
+            point(f"before-commit-{self._changed}")
         except BaseException:
             with contextlib.suppress(Exception):
                 self._connection.execute("ROLLBACK")
@@ -120,6 +127,7 @@ class Session(ABC):
             if isinstance(meant, Away) or self._unsure(error):
                 raise CommitUnknown(meant.message, hint=meant.hint) from error
             raise meant from error
+        point(f"after-commit-{self._changed}")
 
     @abstractmethod
     def lock_rows(self, hashes: Sequence[int]) -> None:
@@ -160,8 +168,17 @@ class Session(ABC):
         return self._connection.execute(self.dialect.prepared(sql), parameters)
 
     def _run(self, statements: Iterable[Statement]) -> int:
+        changed = 0
         with self._meaning():
-            return sum(max(0, self._execute(sql, parameters).rowcount) for sql, parameters in statements)
+            for sql, parameters in statements:
+                self._note(sql)
+                changed += max(0, self._execute(sql, parameters).rowcount)
+        return changed
+
+    def _note(self, sql: str) -> None:
+        """The table that a transaction changes first gives its crash points their names."""
+        if not self._changed and (found := _CHANGED.match(sql)):
+            self._changed = found[1]
 
     @contextmanager
     def _meaning(self) -> Iterator[None]:

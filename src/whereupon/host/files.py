@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from whereupon.host.clock import Clock
+from whereupon.host.crash import point
 from whereupon.host.machine import machine
 from whereupon.model.errors import Unavailable
 
@@ -40,12 +41,15 @@ def write_atomically(
     data = content.encode("utf-8") if isinstance(content, str) else content
     try:
         temporary = _written_beside(path, data, private=private)
+        point(f"before-rename{path.suffix}")
         try:
             _when_unshared(lambda: os.replace(temporary, path), clock or Clock())
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
+        point(f"after-rename{path.suffix}")
         sync_folder(path.parent)
+        point(f"after-rename-sync{path.suffix}")
     except OSError as error:
         raise Unavailable(
             f"{path} can't be written: {error.strerror or error}.",
@@ -62,6 +66,7 @@ def _written_beside(path: Path, data: bytes, *, private: bool) -> Path:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
+            point(f"before-sync{path.suffix}")
             machine.sync(file.fileno())
         if private:
             machine.keep_private(temporary)
@@ -81,6 +86,15 @@ def _when_unshared(action: Callable[[], None], clock: Clock) -> None:
             if getattr(error, "winerror", None) not in _SHARED or clock.monotonic() > deadline:
                 raise
             clock.wait(never, 0.05)
+
+
+def rename(path: Path, to: Path) -> None:
+    """Give a file another name, also one that another file has, and make it last. Raises OSError."""
+    point(f"before-rename{to.suffix}")
+    path.replace(to)
+    point(f"after-rename{to.suffix}")
+    sync_folder(to.parent)
+    point(f"after-rename-sync{to.suffix}")
 
 
 def sync_folder(path: Path) -> None:
@@ -127,6 +141,7 @@ class AppendFile:
     def append(self, data: bytes) -> None:
         """Add one record, or nothing of it. Raises AppendFailed, SyncFailed."""
         self._must_be_trusted()
+        point(f"before-append{self.path.suffix}")
         try:
             self._cut()
             self._torn = True
@@ -141,11 +156,13 @@ class AppendFile:
     def sync(self) -> None:
         """Return when the disk holds all that was appended. Raises SyncFailed."""
         self._must_be_trusted()
+        point(f"before-sync{self.path.suffix}")
         try:
             self._sync()
         except OSError as error:
             self._lost = True
             raise self._failed(SyncFailed, "made safe on the disk", error) from error
+        point(f"after-sync{self.path.suffix}")
 
     def close(self) -> None:
         """Give the file back; a second call does nothing."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from whereupon.host.crash import point
 from whereupon.kit.roles import C, Channel, Context, P
 from whereupon.model.errors import Away, Refused, SetupError, Unavailable, WhereuponError
 from whereupon.model.events import Message, Receipt, Result
@@ -60,10 +61,9 @@ class OneByOne(Channel[P, C]):
             return 0
         taken = max(0, min(len(messages), self.connections - self._under_way))
         self._under_way += taken
-        while len(self._threads) < self._under_way:
-            self._threads.append(self._started(len(self._threads)))
         for message in messages[:taken]:
             self._waiting.put(message)
+        self._man()
         return taken
 
     def collect(self, wait: float) -> Sequence[Receipt]:
@@ -73,6 +73,7 @@ class OneByOne(Channel[P, C]):
             try:
                 receipts = [self._done.get(timeout=wait), *_taken(self._done)]
             except queue.Empty:
+                self._man()
                 return ()
         self._under_way -= len(receipts)
         return receipts
@@ -98,6 +99,12 @@ class OneByOne(Channel[P, C]):
             self.interrupt()
             self._ended(1.0)
 
+    def _man(self) -> None:
+        """Let there be a thread for each message under way: one that died is replaced."""
+        self._threads = [each for each in self._threads if each.is_alive()]
+        while len(self._threads) < self._under_way and not self._closed:
+            self._threads.append(self._started(len(self._threads)))
+
     def _ended(self, within: float) -> bool:
         deadline = self.context.clock.monotonic() + within
         for thread in self._threads:
@@ -122,11 +129,13 @@ class OneByOne(Channel[P, C]):
 
     def _sent(self, message: Message) -> Receipt:
         started = self.context.clock.now()
+        point("before-send")
         try:
             receipt = self.send(message)
+            point("after-send")
         except WhereuponError as error:
             receipt = Receipt(message, _result(error), str(error)[:500], getattr(error, "retry_after", None))
-        except Exception as error:  # a defect of one component must not lose its message's receipt
+        except BaseException as error:  # whatever ends it must not lose its message's receipt
             log.exception("%s: unexpected while a message was sent", self.context.name)
             receipt = Receipt(
                 message, Result.ANSWER_LOST, f"Unexpected: {type(error).__name__}; see the log."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from whereupon.connect.databases import Database
 from whereupon.host.clock import Clock
-from whereupon.host.files import private_folder, sync_folder
+from whereupon.host.files import private_folder, rename
 
 KEPT = 14
 """Copies of each database that are kept, the newest (reliability: fourteen days of daily ones)."""
@@ -34,8 +33,7 @@ def backup(database: Database, why: str, *, clock: Clock | None = None) -> Path 
     except sqlite3.Error as error:
         unfinished.unlink(missing_ok=True)
         raise database.dialect.failure(error, database.words) from error
-    os.replace(unfinished, copy)
-    sync_folder(folder)
+    rename(unfinished, copy)
     for old in copies(database)[KEPT:]:
         old.unlink(missing_ok=True)
     return copy

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from whereupon.connect.databases import Database
 from whereupon.connect.session import Columns
 from whereupon.host.clock import Clock
 from whereupon.host.crash import point
-from whereupon.host.files import AppendFile, private_folder, sync_folder
+from whereupon.host.files import AppendFile, private_folder, rename
 from whereupon.host.locks import FolderLock
+from whereupon.model.errors import Away, Unavailable
 from whereupon.storage.stash import ARCHIVE, CLOSED, OPENED, Line, decoded
 from whereupon.storage.turns import Turns, writers
 
 MOST = 5_000
 """Lines of one transaction."""
+AGAIN = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds before each new try of a transaction that the database undid, because of a deadlock, say."""
 COMMUNICATION: Columns = {
     "key": "text", "campaign": "text", "version": "id", "stream": "text", "event_id": "text", "person": "text",
     "channel": "text", "address": "text", "provider_id": "text", "sent_at": "id", "loaded_at": "id", "event": "id",
@@ -92,17 +97,34 @@ def _load_lines(turns: Turns, path: Path, folder_id: str, clock: Clock) -> Loade
         lines, bad, begin = lines + len(pieces) - len(damaged), bad + len(damaged), pieces[-1].end
         found = {each.line.key: each.line for each in pieces if each.line is not None}
         rows = [_row(each, clock.now()) for each in found.values()]
-        with turns.transaction() as session:
-            new = session.insert_new("communications", COMMUNICATION, rows, key=("key",)) if rows else 0
-            progress = (folder_id, path.stem, begin, lines, bad, clock.now())
-            session.upsert("loaded", LOADED, [progress], key=("folder", "name"))
-            point("before-load-commit")
+        progress = (folder_id, path.stem, begin, lines, bad, clock.now())
+        new = _patiently(partial(_write, turns, rows, progress), clock)
         point("after-load-commit")
         total += Loaded(new, len(pieces) - len(damaged) - new, len(damaged))
     if closed and begin == path.stat().st_size:
         _archive(path)
         total += Loaded(archived=1)
     return total
+
+
+def _write(turns: Turns, rows: Sequence[tuple[object, ...]], progress: tuple[object, ...]) -> int:
+    """How many of these rows are new."""
+    with turns.transaction() as session:
+        new = session.insert_new("communications", COMMUNICATION, rows, key=("key",)) if rows else 0
+        session.upsert("loaded", LOADED, [progress], key=("folder", "name"))
+        point("before-load-commit")
+    return new
+
+
+def _patiently(write: Callable[[], int], clock: Clock) -> int:
+    for seconds in AGAIN:
+        try:
+            return write()
+        except Away:
+            raise
+        except Unavailable:
+            clock.wait(threading.Event(), seconds)
+    return write()
 
 
 def _chunks(path: Path, begin: int, *, closed: bool) -> Iterator[Sequence[Piece]]:
@@ -140,5 +162,4 @@ def _set_aside(path: Path, damaged: Sequence[bytes]) -> None:
 
 def _archive(path: Path) -> None:
     archive = private_folder(path.parent / ARCHIVE)
-    path.replace(archive / path.name)
-    sync_folder(archive)
+    rename(path, archive / path.name)

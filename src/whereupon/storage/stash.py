@@ -15,7 +15,7 @@ import msgspec
 
 from whereupon.host.clock import Clock
 from whereupon.host.crash import point
-from whereupon.host.files import AppendFile, SyncFailed, private_folder, sync_folder, write_atomically
+from whereupon.host.files import AppendFile, SyncFailed, private_folder, rename, write_atomically
 from whereupon.model.errors import Unavailable
 from whereupon.model.events import Receipt
 
@@ -179,8 +179,7 @@ class Stash:
 
 def _rename(path: Path, to: Path) -> None:
     try:
-        path.replace(to)
-        sync_folder(path.parent)
+        rename(path, to)
     except OSError as error:
         raise Unavailable(
             f"{path} can't be renamed: {error.strerror or error}.", hint="Close programs that hold the file."

@@ -9,6 +9,7 @@ import pytest
 
 from tests.tsql import Recorder, problems
 from tests.unit.connect.behaviours import ALL, KEYED, PAIR, ROWS, TALLY, Behaviours, session
+from whereupon.connect import session as sessions
 from whereupon.connect.databases import Database, database
 from whereupon.connect.dialects.sqlite import SqliteDialect
 from whereupon.connect.session import CommitUnknown, Session, number_of
@@ -44,6 +45,27 @@ def test_a_lost_answer_to_a_commit_is_told(session: Session) -> None:
 
     with pytest.raises(CommitUnknown, match="went away"):
         ends_in_the_commit()
+
+
+def test_a_test_can_let_the_process_die_around_each_commit_by_the_first_table_that_it_changes(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed: list[str] = []
+    monkeypatch.setattr(sessions, "point", passed.append)
+    with session.transaction():
+        session.all("SELECT 1")
+        session.insert("thing", KEYED, ROWS)
+        session.run("DELETE FROM tally")
+    with session.transaction():
+        session.run("DELETE FROM tally")
+    with pytest.raises(Refused), session.transaction():
+        raise Refused("no")
+    assert passed == [
+        "before-commit-thing",
+        "after-commit-thing",
+        "before-commit-tally",
+        "after-commit-tally",
+    ]
 
 
 def test_a_connection_lost_before_the_commit_is_no_unknown_commit(session: Session) -> None:

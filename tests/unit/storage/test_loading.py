@@ -20,7 +20,7 @@ from whereupon.connect.databases import Database, database
 from whereupon.host.clock import FakeClock
 from whereupon.host.crash import EXIT_CODE, VARIABLE
 from whereupon.host.locks import FolderLock
-from whereupon.model.errors import Locked
+from whereupon.model.errors import Away, Locked, Unavailable
 from whereupon.storage import loading
 from whereupon.storage.loading import Loaded, load
 from whereupon.storage.stash import Line, Stash, encoded
@@ -319,3 +319,39 @@ def test_sql_server_could_be_asked_the_same(stash: Path) -> None:
     assert "(?, ?, " in loading
     assert "[key]" in loading
     assert problems(recording.statements) == []
+
+
+class Unlucky:
+    """The database undoes so many transactions before it lets one pass."""
+
+    def __init__(self, times: int, error: type[Unavailable] = Unavailable) -> None:
+        self.tried, self._times, self._error = 0, times, error
+
+    def __call__(self, name: str) -> None:
+        if name == "before-load-commit":
+            self.tried += 1
+            if self.tried <= self._times:
+                raise self._error("The database found a deadlock.")
+
+
+@pytest.mark.req("DAT-01")
+def test_what_the_database_undid_is_tried_again_five_times(
+    found: Database, stash: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (stash / "a.stash").write_bytes(file_of(sent(1), sent(2)))
+    clock = FakeClock(hurried=True)
+    monkeypatch.setattr(loading, "point", Unlucky(5))
+    assert load(found, stash, folder_id="folder", clock=clock) == Loaded(new=2, archived=1)
+
+
+@pytest.mark.req("DAT-01")
+@pytest.mark.parametrize(("error", "tries"), [(Unavailable, 6), (Away, 1)])
+def test_a_database_that_undoes_everything_or_is_away_ends_the_load(
+    found: Database, stash: Path, monkeypatch: pytest.MonkeyPatch, error: type[Unavailable], tries: int
+) -> None:
+    (stash / "a.stash").write_bytes(file_of(sent(1)))
+    unlucky = Unlucky(100, error)
+    monkeypatch.setattr(loading, "point", unlucky)
+    with pytest.raises(error):
+        load(found, stash, folder_id="folder", clock=FakeClock(hurried=True))
+    assert (unlucky.tried, keys(found)) == (tries, [])

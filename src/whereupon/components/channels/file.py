@@ -16,7 +16,7 @@ from typing import Annotated, BinaryIO
 import msgspec
 from pydantic import Field
 
-from whereupon.host.files import AppendFile, free_bytes, sync_folder
+from whereupon.host.files import AppendFile, free_bytes, rename
 from whereupon.kit.config import SendingConfig, Ui
 from whereupon.kit.registry import channel
 from whereupon.kit.roles import Channel, Context, Nothing, Stage
@@ -201,8 +201,7 @@ class FileChannel(Channel[Nothing, FileConfig]):
         # file grows on until the next try.
         with contextlib.suppress(OSError):
             if not target.exists():
-                self.path.rename(target)
-                sync_folder(self.path.parent)
+                rename(self.path, target)
 
     def _distrust(self, file: AppendFile, size: int, at: str) -> None:
         """The disk didn't confirm: take back what was appended, and never write to this file again."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from whereupon.connect.smtp import AnswerLost, Denied, Line, Mail, Server
 from whereupon.connect.tls import Tls
+from whereupon.connect.vetting import loopback
 from whereupon.kit.config import SendingConfig, TrustingConfig, Ui
 from whereupon.kit.one_by_one import OneByOne
 from whereupon.kit.registry import channel
@@ -120,7 +120,7 @@ class Smtp(OneByOne[Nothing, SmtpConfig]):
 
     def warnings(self) -> Sequence[str]:
         """Mail in the open."""
-        if self.config.security != "none" or _loopback(self.config.host):
+        if self.config.security != "none" or loopback(self.config.host):
             return ()
         what = "Mails, the user name and the password" if self.config.username else "Mails"
         return (f"{what} travel to {self.config.host} unencrypted; choose starttls or tls.",)
@@ -266,10 +266,3 @@ def carried(address: Address) -> Address:
         raise Refused(f"{address.domain!r} is not a domain.") from error
     same = domain.encode("ascii").decode("idna") == address.domain.lower()
     return Address(username=address.username, domain=domain) if same else address
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
