@@ -41,18 +41,26 @@ def services(postgresql: PostgreSQL, tmp_path: Path, logs: Any) -> Iterator[tupl
     postgresql.drop_database(name)
 
 
-def wake(service: World) -> None:
-    """It goes on: its clock has counted the time, its receiver answers."""
+def wake(service: World, *, at_once: bool = False) -> None:
+    """It goes on: its clock has counted the time, its receiver answers.
+
+    `at_once`: first of all its lease is renewed.
+    """
     assert isinstance(service.clock, FakeClock)
     service.clock.advance(SLEEP)
+    if at_once:
+        service.engine.renewal.renewed()
     service.channel.release()
 
 
-def test_it_offers_nothing_that_another_service_took_over_meanwhile(services: tuple[World, World]) -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+def test_it_offers_nothing_that_another_service_took_over_meanwhile(
+    services: tuple[World, World], at_once: bool
+) -> None:
     first, second = services
     second.engine.take_over(first.engine.owner)
     assert second.settle(6) == ["sent"] * 6
-    wake(first)
+    wake(first, at_once=at_once)
     lane = first.engine.lanes()[0][1]
     assert lane is not None
     wait_until(lambda: not lane.held, what="An empty lane")

@@ -255,7 +255,8 @@ class Engine:
         parts = {name: self.store(name) for name in named_parts(config, order.settings)}
         channel = cast(Channel[Any, Any], opened(self.shop, order, parts))
         lane = Lane(
-            number, order.name, channel, clock=self.shop.clock, done=self.finisher.done, fresh=self.renewal.fresh
+            number, order.name, channel, clock=self.shop.clock, done=self.finisher.done,
+            fresh=self.renewal.fresh, lapses=lambda: self.renewal.lapses,
         )  # fmt: skip
         try:
             self._doubt(lane, order)

@@ -11,6 +11,7 @@ from typing import Any
 from whereupon.engine.presence import Absence, Presence
 from whereupon.engine.verdicts import Manners
 from whereupon.host.clock import Clock
+from whereupon.host.crash import point
 from whereupon.host.logs import logger
 from whereupon.kit.roles import Channel
 from whereupon.model.errors import Away, SetupError, Unavailable, WhereuponError
@@ -35,7 +36,7 @@ class Lane:
 
     def __init__(
         self, channel_id: int, name: str, channel: Channel[Any, Any], *, clock: Clock, done: Done,
-        fresh: Callable[[], bool] = lambda: True,
+        fresh: Callable[[], bool] = lambda: True, lapses: Callable[[], int] = lambda: 0,
     ) -> None:  # fmt: skip
         self.name = name
         self.channel = channel
@@ -45,7 +46,8 @@ class Lane:
         self.presence = Presence(name, clock=clock)
         self._clock = clock
         self._done = done
-        self._fresh = fresh
+        self._fresh, self._lapses = fresh, lapses
+        self._lapsed = lapses()
         self._lock = threading.Lock()
         self._inbox: deque[Message] = deque()
         self._later: deque[Message] = deque()
@@ -175,7 +177,8 @@ class Lane:
     def _offer(self) -> None:
         if self._stopping:
             return
-        if not self._fresh():
+        if not self._fresh() or self._lapsed != self._lapses():
+            self._lapsed = self._lapses()
             # Another service may have them by now: the queue in the journal says which are still ours.
             self._give_back(self._emptied(0))
             return
@@ -198,6 +201,7 @@ class Lane:
 
     def _taken(self, offered: Sequence[Message]) -> int:
         """How many of these left the inbox; a channel that raises took none, and the one to blame is found."""
+        point("before-offer")
         try:
             taken = self.channel.offer(offered)
         except Exception as error:
@@ -207,6 +211,7 @@ class Lane:
             self._under_way[offered[0].key] = offered[0]
             self._answered([failed(offered[0], error, self._clock.now())])
             return 1
+        point("after-offer")
         self._under_way.update((each.key, each) for each in offered[:taken])
         return taken
 
@@ -250,6 +255,7 @@ class Lane:
 
     def _return(self, receipts: Sequence[Receipt]) -> None:
         if receipts:
+            point("before-receipts")
             # The finisher first: whoever sees that a place is free may rely on it.
             self._done(self.manners.channel, receipts)
             self.free([each.message for each in receipts])

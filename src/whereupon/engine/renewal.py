@@ -10,14 +10,20 @@ service*): another service may take the rows over after 60 s."""
 
 
 class Renewal:
-    """Whether what this service holds is still its own. Where no lease is kept (SQLite: one service) it always is."""
+    """Whether what this service holds is still its own. Where no lease is kept (SQLite: one service) it always is.
+
+    `lapses` counts how often it wasn't: what was held before may belong to another service since, though the lease was
+    renewed before anybody looked.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._last: float | None = None
+        self.lapses = 0
 
     def renewed(self) -> None:
         """The lease was renewed; from the first time on it has to be."""
+        self.lapses += not self.fresh()
         self._last = self._clock.monotonic()
 
     def fresh(self) -> bool:

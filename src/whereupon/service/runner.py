@@ -115,6 +115,7 @@ class Service:
         """Until it is asked to stop (0), or a thread is lost (1), so that the watcher starts the process anew."""
         while not stop.wait(1.0):
             gone = [*self.engine.dead_threads(), *(each.name for each in self._keepers if not each.alive)]
+            gone += ["wire"] if self.wire.deaf else []
             if gone:
                 log.error(
                     "threads ended; the service stops and is to be started anew", threads=", ".join(gone)

@@ -61,8 +61,11 @@ class Way:
     def __init__(self, **settings: Any) -> None:
         self.channel = Odd(MemoryConfig.model_validate(settings))
         self.receipts: list[Receipt] = []
-        self.fresh = True
-        self.lane = Lane(7, "ESP", self.channel, clock=Clock(), done=self._done, fresh=lambda: self.fresh)
+        self.fresh, self.lapses = True, 0
+        self.lane = Lane(
+            7, "ESP", self.channel, clock=Clock(), done=self._done, fresh=lambda: self.fresh,
+            lapses=lambda: self.lapses,
+        )  # fmt: skip
         self.lane.start()
 
     def _done(self, channel: int, receipts: Sequence[Receipt]) -> None:
@@ -112,6 +115,22 @@ def test_a_service_that_slept_offers_nothing_and_gives_back_what_had_not_left(wa
     way.fresh = True
     way.sends(*letters("c"))
     assert way.results(3)["c"] == "accepted"
+
+
+def test_a_service_that_slept_gives_back_what_had_not_left_though_its_lease_was_renewed_before_the_lane_looked(
+    way: Way,
+) -> None:
+    way.channel.hold()
+    many = [message(f"p{number}") for number in range(way.channel.connections + 3)]
+    way.sends(*many)
+    wait_until(lambda: len(way.channel.tried) == way.channel.connections)
+    way.lapses += 1
+    wait_until(lambda: len(way.receipts) == 3)
+    assert {each.result.value for each in way.receipts} == {"not offered"}
+    way.channel.release()
+    assert len(way.results(len(many))) == len(many)
+    way.sends(*letters("c"))
+    assert way.results(len(many) + 1)["c"] == "accepted"
 
 
 def test_a_place_is_taken_from_the_claim_until_the_receipt(way: Way) -> None:

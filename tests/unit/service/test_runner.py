@@ -187,6 +187,17 @@ def test_a_lost_lane_ends_the_service_as_failed(service: Make, folder: Path, log
     assert made.wait(threading.Event()) == 1
 
 
+def test_a_service_that_nobody_can_ask_any_more_ends_as_failed(
+    service: Make, folder: Path, logs: Any
+) -> None:
+    logs.expect("threads ended")
+    made = service(folder)
+    made.start(threading.Event())
+    with made.wire:
+        pass
+    assert made.wait(threading.Event()) == 1
+
+
 @pytest.mark.parametrize("keeper", ["timetable", "keeper"])
 def test_a_lost_keeper_ends_the_service_as_failed(
     keeper: str, service: Make, folder: Path, logs: Any, monkeypatch: pytest.MonkeyPatch
