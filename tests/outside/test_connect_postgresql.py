@@ -121,6 +121,17 @@ def test_options_of_the_connection_string_win(to: To) -> None:
     opened.close()
 
 
+def test_transactions_are_read_committed_whatever_the_database_is_set_to(
+    postgresql: PostgreSQL, name: str, to: To
+) -> None:
+    postgresql.execute(name, f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
+    opened = to().session()
+    with opened.transaction():
+        assert opened.one("SHOW transaction_isolation") == ("read committed",)
+    assert opened.one("SHOW transaction_isolation") == ("read committed",)
+    opened.close()
+
+
 # ------------------------------------------------------------------------------------------ what goes wrong
 def test_a_statement_that_takes_too_long_can_be_tried_again(to: To) -> None:
     opened = to().session(timeout=0.1)

@@ -324,7 +324,7 @@ def _code(future: Future[Any], within: float) -> int | None:
     return error.args[0].code() if isinstance(error, KafkaException) else None
 
 
-def gone(cluster: Cluster | None, topic: str, partition: int, offset: int) -> SetupError:
+def gone(cluster: Cluster | None, topic: str, partition: int, offset: int, *, hint: str) -> SetupError:
     """The offset to go on from is no longer in the partition (or not yet: then the topic lost events)."""
     held = ""
     with contextlib.suppress(WhereuponError):
@@ -333,5 +333,5 @@ def gone(cluster: Cluster | None, topic: str, partition: int, offset: int) -> Se
             held = f" It now holds {first} to {cluster.offsets([partition], 'latest')[partition]}."
     return SetupError(
         f"Partition {partition} of the topic {topic} no longer has event {offset}, where this stream goes on.{held}",
-        hint="Decide where to go on: what lies between was deleted by Kafka before it was read.",
+        hint=hint,
     )

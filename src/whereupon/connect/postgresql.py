@@ -49,7 +49,9 @@ def postgresql_connection(
     options: Mapping[str, Any], *, timeout: float, what: str, cursor: type[Any] = psycopg.RawCursor
 ) -> Patient:
     """An open connection whose statements may take `timeout` seconds. Raises Away or SetupError."""
-    more = f"-c statement_timeout={int(timeout * 1000)} -c client_encoding=UTF8"
+    # A stricter isolation would see what stood before our locks were had, and fail where two write at once.
+    more = r"-c client_encoding=UTF8 -c default_transaction_isolation=read\ committed"
+    more = f"-c statement_timeout={int(timeout * 1000)} {more}"
     given = {
         "connect_timeout": max(2, math.ceil(min(timeout, 10))),
         "application_name": "whereupon",

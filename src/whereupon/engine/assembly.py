@@ -14,9 +14,10 @@ from pydantic import SecretStr
 from whereupon.engine.decide import LARGEST, CampaignPlan, StreamPlan, broken_campaign, compiled_campaign
 from whereupon.host.clock import Clock
 from whereupon.host.redaction import Redactor
-from whereupon.kit.config import Config, Part, Ui, read_settings
+from whereupon.kit.config import Config, Part, Ui, folded, read_settings
 from whereupon.kit.registry import Registry
 from whereupon.kit.roles import Channel, Component, Context, Role
+from whereupon.model import checks_parts
 from whereupon.model import setup as nouns
 from whereupon.model.content import ChannelTraits
 from whereupon.model.errors import SetupError
@@ -138,9 +139,10 @@ def opened(shop: Workshop, order: Order, parts: Mapping[str, Any] | None = None)
 def named_parts(config: type[Config], settings: Mapping[str, Any]) -> dict[str, str]:
     """Part name → role, of the settings that name another part."""
     found = {}
+    given = {folded(name): value for name, value in settings.items()}
     for name, info in config.model_fields.items():
         marks = [each for each in info.metadata if isinstance(each, Part)]
-        value = settings.get(name) or settings.get(info.alias or name)
+        value = given.get(folded(name)) or given.get(folded(info.alias or name))
         if marks and isinstance(value, str):
             found[value] = marks[0].role
     return found
@@ -155,8 +157,7 @@ def traits(shop: Workshop, channel: nouns.Channel) -> ChannelTraits:
 
 def filled_store(shop: Workshop, setup: nouns.Setup, channel: nouns.Channel) -> nouns.Store | None:
     """The store that a channel fills, or None."""
-    setting = traits(shop, channel).fills
-    return setup.store(str(channel.settings.get(setting, ""))) if setting else None
+    return checks_parts.filled_store(setup, channel, traits(shop, channel))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from whereupon.engine.keeper import Chore
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 CROWDED = 100_000
 """Open messages of one channel at which streams pause (line.md, *Errors*)."""
+STEPS, BREATH = 4, 0.01
+"""Steps of retention at a time, and the seconds between them."""
 
 
 def chores(engine: Engine, operations: Operations) -> list[Chore]:
@@ -37,8 +40,18 @@ def chores(engine: Engine, operations: Operations) -> list[Chore]:
         Chore("lost services", 5.0, lambda: _take_over(engine, operations)),
         Chore("dead letters again", 1.0, again.turn),
         Chore("checkpoints", 1.0, checkpoints.turn),
-        Chore("retention", 0.25, lambda: retention.turn(Keep.at_least(engine.needed))),
+        Chore("retention", 0.25, lambda: _tidy(retention, Keep.at_least(engine.needed))),
     ]
+
+
+def _tidy(retention: Retention, keep: Keep) -> None:
+    """Some steps, so that as many events leave as may come in; between them those who wait to write go first."""
+    pause = threading.Event()
+    for _ in range(STEPS):
+        retention.turn(keep)
+        if not retention.busy:
+            return
+        pause.wait(BREATH)
 
 
 def _note_holds(engine: Engine, operations: Operations) -> None:

@@ -10,9 +10,9 @@ from whereupon.engine.assembly import Workshop, opened, stream_order
 from whereupon.kit.roles import Feedable
 from whereupon.model import setup as nouns
 from whereupon.model.errors import Locked, SetupError
-from whereupon.model.findings import near
+from whereupon.model.findings import no_such
 from whereupon.storage.operations import Operations
-from whereupon.storage.positions import forget
+from whereupon.storage.positions import leave
 from whereupon.storage.repository import Repository
 
 FRESH = 60_000
@@ -24,7 +24,7 @@ class Feed:
 
     def __init__(self, shop: Workshop, setup: nouns.Setup, name: str) -> None:
         stream = _named(setup, name)
-        self._reference = next((each.name for each in stream.fields if each.type == "Reference"), "")
+        self._reference = nouns.reference_of(stream.fields)
         part = opened(shop, stream_order(shop, setup, stream))
         if not isinstance(part, Feedable):
             part.close()
@@ -67,7 +67,7 @@ def begin_anew(shop: Workshop, repository: Repository, name: str, *, start: str,
         streams = setup.streams.model_copy(update={"streams": changed})
         note = f"{name} goes on with the {start} event"
         repository.save(setup.model_copy(update={"streams": streams}), author=author, note=note)
-    forget(shop.databases.streams, repository.ids()["stream", name])
+    leave(shop.databases.streams, repository.ids()["stream", name])
 
 
 def _refuse_while_read(operations: Operations, name: str, now: int) -> None:
@@ -83,8 +83,5 @@ def _refuse_while_read(operations: Operations, name: str, now: int) -> None:
 def _named(setup: nouns.Setup, name: str) -> nouns.Stream:
     stream = setup.stream(name)
     if stream is None:
-        names = [each.name for each in setup.streams.streams]
-        meant = near(name, names)
-        hint = f"Did you mean {meant}?" if meant else f"There are: {', '.join(names) or 'none'}."
-        raise SetupError(f"There is no stream {name}.", hint=hint)
+        raise no_such("stream", name, [each.name for each in setup.streams.streams])
     return stream

@@ -264,7 +264,7 @@ class Finisher:
                     log.error("receipts can't be noted; they are kept and tried again", reason=str(error))
                 self.stuck = error.message
                 self._clock.wait(threading.Event(), pause)
-                pause = min(pause * 2, 5.0)
+                pause = min(pause * 2, 2.0)
                 continue
             self.stuck = ""
             return done

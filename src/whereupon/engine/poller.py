@@ -8,8 +8,9 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from whereupon.host.crash import point
 from whereupon.host.logs import logger
-from whereupon.kit.roles import Stream
+from whereupon.kit.roles import Stream, choice
 from whereupon.model.errors import SetupError, WhereuponError
 from whereupon.model.events import Batch, RawEvent
 from whereupon.storage.journal import Journal
@@ -96,13 +97,31 @@ class Poller:
                 self.trouble = ""
             except WhereuponError as error:
                 self._tell(error)
+                opened = opened and not (isinstance(error, SetupError) and self._left())
                 continue
             self._begin_patiently()
             if batch.events:
                 self._pass_on(batch)
 
+    def _left(self) -> bool:
+        """Whether a person has let the stream leave its places: it is opened again, and begins where it is to."""
+        try:
+            stored = self._journal.positions(self._number)
+        except WhereuponError:
+            return False
+        if self._topic in stored:
+            here, ours = stored[self._topic], self.stream.assigned()
+            left = any(here.get(each) != at for each, at in self.known.items() if each in ours)
+        else:
+            # A topic that is gone has no partitions of ours any more.
+            left = bool(self._topic and (stored or self.known))
+        if left:
+            self.stream.close()
+        return left
+
     def _tell(self, error: WhereuponError) -> None:
-        self.trouble = error.message
+        # Where a person has to act, how is what matters.
+        self.trouble = str(error) if isinstance(error, SetupError) else error.message
         self._pause(error)
 
     def _begin_patiently(self) -> None:
@@ -126,7 +145,7 @@ class Poller:
         if positions and topic not in positions:
             raise SetupError(
                 f"The topic of the stream {self._name} was made anew: its events are others than those known so far.",
-                hint="Decide where to go on: whereupon go-on STREAM --from earliest (or latest).",
+                hint=choice(self._name),
             )
         self._topic = topic
         self._epoch += 1
@@ -140,7 +159,8 @@ class Poller:
     def _begin(self) -> None:
         new = {each: at for each, at in self.stream.assigned().items() if each not in self.known}
         if new:
-            self._journal.begin(self._number, self._topic, new)
+            latest = self.stream.context.start == "latest"
+            self._journal.begin(self._number, self._topic, new, name=self._name, latest=latest)
             self.known.update(new)
 
     def _obey(self) -> None:
@@ -152,7 +172,9 @@ class Poller:
                 self._epoch += 1
                 self._since.update(dict.fromkeys(ours, self._epoch))
             elif ours:
+                point("before-tell")
                 self.stream.commit(ours)
+                point("after-tell")
             self._orders.popleft()
 
     def _pass_on(self, batch: Batch) -> None:

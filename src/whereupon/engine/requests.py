@@ -12,7 +12,7 @@ from whereupon.model.errors import WhereuponError
 from whereupon.storage.dead_letters import DeadLetters
 from whereupon.storage.loading import load
 from whereupon.storage.operations import Hold, Operations, Request
-from whereupon.storage.positions import forget
+from whereupon.storage.positions import leave
 
 if TYPE_CHECKING:
     from whereupon.engine.engine import Engine
@@ -79,8 +79,8 @@ class Requests:
             return f"{letters.resend([int(each) for each in request.words['letters']])} marked"
 
     def _go_on(self, request: Request) -> str:
-        """The stream waits until its old topic's place is forgotten, and then begins as a new one does."""
-        forget(self._engine.shop.databases.streams, int(request.words["stream"]))
+        """The stream stands still until it has left its places, and then begins as a new one does."""
+        leave(self._engine.shop.databases.streams, int(request.words["stream"]))
         return "begins anew"
 
     def _load(self, request: Request) -> None:

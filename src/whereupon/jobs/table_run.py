@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
 
-from whereupon.engine.assembly import Workshop, campaign_plan, traits
+from whereupon.engine.assembly import Workshop, campaign_plan, filled_store, traits
 from whereupon.engine.decide import CampaignPlan
 from whereupon.engine.lookup import Lookup
 from whereupon.host.logs import logger
@@ -21,8 +21,9 @@ from whereupon.jobs.parts import Parts
 from whereupon.jobs.rows import Rows
 from whereupon.kit.roles import Channel, Filler
 from whereupon.model.errors import SetupError
-from whereupon.model.findings import near
+from whereupon.model.findings import no_such
 from whereupon.model.running import Published, Running
+from whereupon.model.setup import reference_of
 from whereupon.storage.operations import Operations
 from whereupon.storage.repository import Repository
 from whereupon.storage.runs import Run, Runs, State
@@ -84,11 +85,7 @@ def _published(running: Running, name: str) -> Published:
     if found is None and running.setup.campaign(name) is not None:
         raise SetupError(f"{name} isn't published.", hint="Publish it: set publish: true, and apply.")
     if found is None:
-        meant = near(name, [each.name for each in running.setup.campaigns])
-        raise SetupError(
-            f"There is no campaign {name}.",
-            hint=f"Did you mean {meant}?" if meant else "Look at the list of campaigns.",
-        )
+        raise no_such("campaign", name, [each.name for each in running.setup.campaigns])
     if not found.campaign.audience.table:
         raise SetupError(
             f"{name} is event triggered: its events run it.", hint="Run a campaign whose audience is a table."
@@ -135,11 +132,8 @@ class _TableRun:
             raise SetupError(
                 f"{channel.context.name} can't be filled from a table.", hint="Choose another channel."
             )
-        filled = plan.published.channel.settings.get(traits(self._shop, plan.published.channel).fills, "")
-        store = self._running.setup.store(str(filled))
-        reference = (
-            next((each.name for each in store.fields if each.type == "Reference"), "") if store else ""
-        )
+        store = filled_store(self._shop, self._running.setup, plan.published.channel)
+        reference = reference_of(store.fields) if store else ""
         fill = Fill(channel, reference, self._runs, clock=self._shop.clock, stop=self._stop)
         return fill.go(run, rows, progress)
 

@@ -89,6 +89,11 @@ class Component(ABC, Generic[P, C]):
         """Give everything back; a second call does nothing."""
 
 
+def choice(stream: str) -> str:
+    """What to do where a stream can't know where to go on, which is for a person to say."""
+    return f'Decide where to go on: whereupon go-on "{stream}" --from earliest (or latest).'
+
+
 class Stream(Component[P, C]):
     """Where events come from. All methods but `read` and `check` are called by one thread, the polling one."""
 
@@ -148,17 +153,23 @@ class Store(Component[P, C]):
 
 
 class Channel(Component[P, C]):
-    """A way out. One thread calls `offer` and `collect`; each offered message gets exactly one receipt."""
+    """A way out. One thread calls `offer` and `collect`; each message that `offer` took gets exactly one receipt.
+
+    What becomes of a message is told by its receipt's Result, not raised (model/events.py). A channel that can only
+    send one message at a time derives from `kit.one_by_one.OneByOne` and writes `send`; there it raises instead.
+    """
 
     deduplicates: bool = False
     """The receiver knows a key again within `key_window`."""
     key_window: timedelta = timedelta(hours=24)
     traits: ClassVar[ChannelTraits] = ChannelTraits()
-    """What the campaign's problems and content have to know of this kind of channel."""
+    """What the campaign's problems and content have to know of this kind of channel: the fields that it can't send
+    without, those that are markup, the store that it fills (model/content.py)."""
 
     @property
     def largest(self) -> int:
-        """The largest message it takes, in bytes; a larger one is withheld (line.md, *States*)."""
+        """The largest message it takes, in bytes; a larger one is withheld (line.md, *States*). With settings derived
+        from SendingConfig: `self.config.largest`."""
         return 1_000_000
 
     @property
@@ -172,14 +183,21 @@ class Channel(Component[P, C]):
 
     @abstractmethod
     def offer(self, messages: Sequence[Message]) -> int:
-        """Take as many from the front as there is room for, without waiting; returns how many."""
+        """Take as many from the front as there is room for, without waiting; returns how many.
+
+        A channel that raises has taken none of the messages: the lane offers them again, the first alone, and only if
+        it raises then is that message judged by the error. So raise before anything has left, or not at all.
+        """
 
     @abstractmethod
     def collect(self, wait: float) -> Sequence[Receipt]:
-        """Receipts as they come, in any order; waits up to `wait` s for the first while messages are under way."""
+        """Receipts as they come, in any order; waits up to `wait` s for the first while messages are under way.
+
+        `started` and `ended` are filled in. A channel that raises has lost all answers that are missing still.
+        """
 
     def withdraw(self) -> Sequence[Receipt]:
-        """At a stop: give up what surely hasn't left yet, as NOT_OFFERED receipts."""
+        """At a stop: give up what surely hasn't left yet, as NOT_OFFERED receipts. The rest is still collected."""
         return ()
 
 

@@ -14,6 +14,7 @@ from whereupon.connect.session import Columns, CommitUnknown, Session
 from whereupon.host.crash import point
 from whereupon.model.decided import FAILED, WITHHELD, DeadLetter, Decision, Joined
 from whereupon.storage.counting import Had, had, repeats
+from whereupon.storage.positions import Gap, unread
 from whereupon.storage.records import packed
 from whereupon.storage.turns import Turns
 
@@ -135,11 +136,29 @@ class Journal:
             found.setdefault(topic, {})[partition] = offset
         return found
 
-    def begin(self, stream: int, topic: str, positions: Mapping[int, int]) -> None:
-        """Note where new partitions begin, at once, so that a restart begins at the same place."""
+    def begin(
+        self, stream: int, topic: str, positions: Mapping[int, int], *, name: str = "", latest: bool = False
+    ) -> None:
+        """Note where new partitions begin, at once, so that a restart begins at the same place; and what wasn't read of
+        the places that a person has let the stream leave, to begin at the earliest event, or the latest."""
         rows = [(stream, topic, partition, offset) for partition, offset in positions.items()]
-        with self._turns.transaction() as session:
-            session.insert_new("position", POSITION, rows, key=("stream", "topic", "partition"))
+        gaps = list(unread(self.positions(-stream), topic, positions, name=name, latest=latest))
+        with self._deciding:
+            if gaps:
+                self._dead.reserve(self._turns, len(gaps))
+            with self._turns.transaction() as session:
+                session.insert_new("position", POSITION, rows, key=("stream", "topic", "partition"))
+                self._record(session, stream, gaps)
+
+    def _record(self, session: Session, stream: int, gaps: Sequence[Gap]) -> None:
+        """Each once, whichever service comes first; a person has decided already what becomes of them."""
+        gone = "DELETE FROM position WHERE stream = ? AND topic = ? AND partition = ?"
+        for topic, places, letter in gaps:
+            ours = [session.run(gone, (-stream, topic, partition)) for partition in places]
+            if letter is not None and any(ours):
+                number = self._dead.take(1)
+                session.insert("dead", DEAD, dead_rows([letter], number, stream, session.now(), self.owner))
+                session.run("UPDATE dead SET judged = ? WHERE id = ?", ("nobody can read them", number))
 
     def newest(self) -> int:
         """The next event number: all that is decided has a lower one."""

@@ -17,6 +17,7 @@ def _table(name: str, *columns: Column[Any] | UniqueConstraint | Index) -> Table
 
 
 # What we have decided of each partition: the fence against a second reader. Another topic id is a topic made anew.
+# A place that a person let a stream leave stands under its negative number until it has begun anew (positions.py).
 _table("position", key("stream", Id()), key("topic", Key()), key("partition", Id()), given("next", Id()))
 # Numbers are handed out in blocks, so that services needn't wait for each other's transactions.
 _table("numbering", key("name", Key(40)), given("next", Id()))

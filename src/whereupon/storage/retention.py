@@ -51,6 +51,11 @@ class Retention:
         self._pass: Iterator[None] | None = None
         self._due = 0
 
+    @property
+    def busy(self) -> bool:
+        """Whether a pass is under way."""
+        return self._pass is not None
+
     def turn(self, keep: Keep) -> None:
         """The next step, if a pass is under way or due."""
         now = self._clock.now()

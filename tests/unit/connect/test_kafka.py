@@ -114,7 +114,7 @@ def test_a_cluster_that_is_not_there_is_away_and_says_why() -> None:
         cluster.topics(within=0.5)
     with pytest.raises(Away):
         cluster.offsets([0], "latest", within=0.5)
-    assert "no longer has event 7" in gone(None, "t", 0, 7).message
+    assert "no longer has event 7" in gone(None, "t", 0, 7, hint="").message
 
 
 def test_a_setting_that_does_not_exist_is_for_a_person() -> None:

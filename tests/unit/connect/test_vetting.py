@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from whereupon.connect.vetting import Vetting, public, resolve, warnings_for
+from whereupon.connect.vetting import Vetting, loopback, public, resolve, warnings_for
 from whereupon.model.errors import Refused
 
 PUBLIC = "93.184.215.14"
@@ -153,3 +153,10 @@ def test_what_is_weak_about_an_admins_address_is_said(url: str, words: list[str]
     said = warnings_for(url)
     assert len(said) == len(words)
     assert all(word in sentence for word, sentence in zip(words, said, strict=True))
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "::1"])
+def test_this_machine_goes_by_several_names(host: str) -> None:
+    assert loopback(host)
+    assert not loopback("mail.example.com")
+    assert not loopback("10.0.0.5")

@@ -69,3 +69,20 @@ def test_a_table_run_keeps_its_first_message_among_the_open_ones(world: World) -
     row = session.one("SELECT open_from FROM lane WHERE channel = ?", (channel,))
     session.close()
     assert row == (1,)
+
+
+def test_retention_keeps_up_with_two_thousand_events_a_second(world: World) -> None:
+    # Arrange: of 10,000 old events the bodies are to go; a body and an event are a step each.
+    session = world.databases.streams.session()
+    rows = [(first, first + 499, 1, 0, 1, b"body") for first in range(1, 10_000, 500)]
+    columns = {"id": "id", "last": "id", "stream": "id", "decided": "id", "owner": "id", "body": "blob"}
+    session.insert("batch", columns, rows)  # type: ignore[arg-type]
+    (tidy,) = [each for each in chores(world.engine, world.operations) if each.name == "retention"]
+    # Act
+    for _ in range(int(1 / tidy.every)):
+        tidy.act()
+    # Assert
+    left = session.one("SELECT COUNT(*) FROM batch")
+    session.close()
+    assert left is not None
+    assert left[0] <= 20 - 2 * 2_000 // 500

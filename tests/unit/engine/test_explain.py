@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from tests.plans import NOW, decide, plan_of, ready
 from tests.world import BACK, PLAIN, setup_of
 from whereupon.engine.decide import NO_RECORDS, CampaignPlan, Records, StreamPlan
-from whereupon.engine.explain import Attempt, CampaignStory, Ended, Story, campaign_stories, plain
+from whereupon.engine.explain import Attempt, CampaignStory, Ended, Story, campaign_stories
 from whereupon.engine.limits import Counted, Counters
 from whereupon.model.decided import BatchRecord
 from whereupon.model.decoding import Decode, decoder
@@ -148,5 +149,5 @@ def test_a_missing_record_is_told_as_the_reason() -> None:
 def test_a_story_is_plain_values_for_scripts() -> None:
     plan = plan_of(BACK)
     story = Story(1, "SignIn", "1001", "e1", NOW, NOW, kept=True, campaigns=told(plan, decided(plan)))
-    said = json.loads(json.dumps(plain(story)))
+    said = json.loads(json.dumps(asdict(story)))
     assert (said["event"], said["kept"], said["campaigns"][0]["conditions"][0]["held"]) == (1, True, True)

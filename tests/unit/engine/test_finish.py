@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from whereupon.model.decided import QUEUED, WAITING
 from whereupon.model.errors import Away, Unavailable
 from whereupon.model.events import Message, Receipt, Result
 from whereupon.storage.recovery import Found, reopen
-from whereupon.storage.stash import Stash, read
+from whereupon.storage.stash import Line, Stash, read
 
 
 class Desk:
@@ -308,6 +309,39 @@ def test_a_finisher_that_can_note_nothing_ends_all_the_same_when_it_is_stopped(
     assert one.book.states() == ["sending"]
     monkeypatch.undo()
     one.close()
+
+
+def test_however_long_nothing_could_be_noted_it_is_tried_every_two_seconds(
+    tmp_path: Path, logs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Free space is noticed every two seconds as well: a full disk that was freed delays nothing for long."""
+    logs.expect("receipts can't be noted")
+    clock = Paces()
+    one, append, tries = Desk(tmp_path, clock=clock), Stash.append, itertools.count()
+
+    def fail(stash: Stash, lines: Sequence[Line]) -> None:
+        if next(tries) < 12:
+            raise Unavailable("the disk is full")
+        append(stash, lines)
+
+    monkeypatch.setattr(Stash, "append", fail)
+    one.sends("ada")
+    one.states("sent")
+    assert (clock.paces[0], max(clock.paces)) == (0.1, 2.0)
+    one.close()
+
+
+class Paces(Clock):
+    """A clock that lets the finisher's pauses take no time, and knows how long they would have been."""
+
+    def __init__(self) -> None:
+        self.paces: list[float] = []
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        if threading.current_thread().name != "finish":
+            return super().wait(event, seconds)
+        self.paces.append(seconds)
+        return event.is_set()
 
 
 def test_a_finisher_that_never_began_can_be_stopped(tmp_path: Path) -> None:

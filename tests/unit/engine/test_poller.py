@@ -26,7 +26,9 @@ class FakeJournal:
     def positions(self, stream: int) -> dict[str, dict[int, int]]:
         return {topic: dict(each) for topic, each in self.kept.items()}
 
-    def begin(self, stream: int, topic: str, positions: Mapping[int, int]) -> None:
+    def begin(
+        self, stream: int, topic: str, positions: Mapping[int, int], *, name: str, latest: bool
+    ) -> None:
         if self.away:
             raise Away("The journal is away.")
         self.kept.setdefault(topic, {}).update(positions)
@@ -178,3 +180,18 @@ def test_a_stream_that_is_gone_at_the_end_is_no_matter(polling: Polling) -> None
     polling.thread.join(5)
     polling.poller.moved(polling.stream.topic.id, {0: 0}, frozenset())
     polling.poller.leave()
+
+
+def test_a_stream_that_asked_begins_anew_as_soon_as_a_person_has_let_it_leave_its_places(
+    polling: Polling,
+) -> None:
+    polling.start()
+    polling.stream.make_anew()
+    wait_until(lambda: polling.poller.trouble)
+    polling.stream.put(b"new", partition=1)
+    wait_until(lambda: len(polling.errors) > 3)
+    assert polling.poller.trouble == "The topic was made anew. Decide where to begin in the new one."
+    polling.journal.kept.clear()
+    wait_until(lambda: polling.journal.kept)
+    assert polling.take() == [(1, 0)]
+    assert polling.poller.trouble == ""

@@ -55,6 +55,16 @@ def test_a_campaign_that_is_not_there_is_named_with_the_one_meant(tmp_path: Path
     world.close()
 
 
+def test_the_setting_that_names_the_store_is_read_in_any_case(tmp_path: Path) -> None:
+    plain = set_up()
+    channel = plain.channels[0].model_copy(update={"settings": {"Store": "TealGreen"}})
+    world = TableWorld(tmp_path, setup=plain.model_copy(update={"channels": (channel, *plain.channels[1:])}))
+    world.import_people(crowd(3))
+    result = world.run("Fill TealGreen")
+    assert (result.inserted, result.rejected) == (3, 0)
+    world.close()
+
+
 def test_a_draft_does_not_run(tmp_path: Path) -> None:
     draft = {**LETTER, "name": "Draft", "publish": False}
     world = TableWorld(tmp_path, setup=set_up(draft))

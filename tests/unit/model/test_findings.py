@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from whereupon.model.findings import Problem, advice, at, error, letters, near, repeated, unknown
+from whereupon.model.findings import Problem, advice, at, error, letters, near, no_such, repeated, unknown
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,12 @@ def test_an_unknown_name_comes_with_what_to_do() -> None:
     assert unknown("p", "stream", "SignInn", ["SignIn"]).hint == "Did you mean SignIn?"
     assert unknown("p", "stream", "x", ["SignIn", "Register"]).hint == "Choose one of: SignIn, Register."
     assert unknown("p", "stream", "", []).message == "There is no stream (no name)."
+
+
+def test_a_name_that_a_command_was_given_is_an_error_with_the_same_words() -> None:
+    assert str(no_such("stream", "SignInn", ["SignIn"])) == "There is no stream SignInn. Did you mean SignIn?"
+    assert no_such("stream", "signin", ["SignIn"]).hint == "Did you mean SignIn?"
+    assert no_such("stream", "x", ["SignIn"]).hint == "Choose one of: SignIn."
 
 
 def test_repeated_names_are_told_once() -> None:

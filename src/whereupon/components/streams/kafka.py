@@ -14,7 +14,7 @@ from pydantic import Field
 from whereupon.kit.config import Config
 from whereupon.kit.kafka_settings import CONNECTION, FIXED, TUNED, KafkaProvider, instance_id
 from whereupon.kit.registry import stream
-from whereupon.kit.roles import Context, Positions, Stage, Stream
+from whereupon.kit.roles import Context, Positions, Stage, Stream, choice
 from whereupon.model.errors import Away, SetupError, Unavailable, WhereuponError
 from whereupon.model.events import Batch, RawEvent
 
@@ -83,7 +83,7 @@ class Kafka(Stream[KafkaProvider, KafkaConfig]):
     # ------------------------------------------------------------------------------------------ joining
     def open(self, stored: Callable[[str, Sequence[int]], Positions]) -> None:
         """Join the group; see Stream."""
-        self._stored = stored
+        self._stored, self._topic_id = stored, ""
         self._closed.clear()
         self._join()
 
@@ -202,7 +202,7 @@ class Kafka(Stream[KafkaProvider, KafkaConfig]):
         if self._topic_id not in ("", topic.id):
             raise SetupError(
                 f"The topic {self.config.topic} was made anew: it is not the one whose events were read so far.",
-                hint="Decide where to begin in the new topic; what was left in the old one is gone.",
+                hint=choice(self.context.name),
             )
         self._topic_id = topic.id
 
@@ -257,7 +257,8 @@ class Kafka(Stream[KafkaProvider, KafkaConfig]):
 
         if error.code() == error._AUTO_OFFSET_RESET and message.partition() in self._places:
             place = self._places[message.partition()]
-            self._stop = gone(self._cluster, self.config.topic, message.partition(), place.next)
+            at = message.partition(), place.next
+            self._stop = gone(self._cluster, self.config.topic, *at, hint=choice(self.context.name))
         elif error.code() in STOPS or error.fatal():
             self._stop = trouble(
                 error, topic=self.config.topic, user=self.provider.sasl_username, group=self._group

@@ -18,7 +18,7 @@ from pydantic import Field
 from whereupon.host.clock import Clock
 from whereupon.kit.config import Config
 from whereupon.kit.registry import stream
-from whereupon.kit.roles import Context, Feedable, Positions, Stage, Stream
+from whereupon.kit.roles import Context, Feedable, Positions, Stage, Stream, choice
 from whereupon.model.errors import Away, SetupError
 from whereupon.model.events import Batch, RawEvent
 
@@ -282,7 +282,7 @@ class Local(Stream[LocalProvider, LocalConfig], Feedable):
                 raise SetupError(
                     f"Partition {number} of {self._path} no longer has event {at}, where this stream goes on. "
                     f"It now holds {first} to {end}.",
-                    hint="Decide where to go on: what lies between is gone.",
+                    hint=choice(self.context.name),
                 )
         self._ends, self._begun, self._next = ends, known, dict(known)
 
@@ -315,7 +315,7 @@ class Local(Stream[LocalProvider, LocalConfig], Feedable):
         if self._now_there() != self._identity:
             raise SetupError(
                 f"The stream's file {self._path} was deleted or replaced.",
-                hint="Put it back, or decide where to begin in the new one.",
+                hint=f"Put it back. {choice(self.context.name)}",
             )
         return self._file
 
