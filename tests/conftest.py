@@ -21,12 +21,12 @@ reason; with `CI` set only a reason that begins with "cannot run here:" is taken
                    (must come) or `logs.allow("no answer")` (may come), regular expressions searched in the message.
                    A test that takes `caplog` looks at the log itself.
     bar            `bar(quick=40, full=200)`: how hard a fault test tries; full with `dev.py test --faults`
-    fault_report   `fault_report(account.row(1, seed=seed, ...))`: a line of `.cache/fault_report.json`
+    fault_report   `fault_report(account.row(1, seed=seed, ...))`: what a row came to; `--faults` and `--row N` keep it
+                   in `tests/faults/results.json`, any other run leaves the tree alone (`tests/faults/results.py`)
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -38,6 +38,7 @@ import pytest
 from hypothesis import settings
 
 from tests.architecture import floors
+from tests.faults import results
 from tests.servers import kafka as kafka_server
 from tests.servers import keyring as keyring_server
 from tests.servers import odbc as odbc_driver
@@ -67,17 +68,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--floors", action="store_true", help="fail where coverage is below its floors")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """The fault rows' results are collected where all tests report to."""
+    if not hasattr(config, "workerinput"):
+        whole = bool(config.getoption("--faults"))
+        kept = whole or bool(config.getoption("--row"))
+        config.pluginmanager.register(results.Collector(tier="full" if whole else "quick", kept=kept))
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave only the fault rows that were asked for, where they were."""
-    rows = set(config.getoption("--row"))
-    if not rows and not config.getoption("--faults"):
-        return
-    kept = [each for each in items if (mark := each.get_closest_marker("fault")) and _wanted(mark, rows)]
-    config.hook.pytest_deselected(items=[each for each in items if each not in kept])
+    """Leave only the fault rows that were asked for, where they were; a full figure has more time."""
+    for each in items:
+        each.user_properties.append((results.ROWS, results.rows_of(each)))
+    whole = bool(config.getoption("--faults"))
+    kept = [each for each in items if _wanted(each, set(config.getoption("--row")), whole=whole)]
+    for each in kept:
+        if whole and each.get_closest_marker("timeout") is None:
+            each.add_marker(pytest.mark.timeout(3_600))
+    config.hook.pytest_deselected(items=list(set(items).difference(kept)))
     items[:] = kept
 
 
-def _wanted(mark: pytest.Mark, rows: set[int]) -> bool:
+def _wanted(item: pytest.Item, rows: set[int], *, whole: bool) -> bool:
+    mark = item.get_closest_marker("fault")
+    if mark is None:
+        return not (rows or whole)
+    if mark.kwargs.get("full_only") and not whole:
+        return False
     return not rows or bool(rows & set(mark.args))
 
 
@@ -311,11 +329,7 @@ def bar(request: pytest.FixtureRequest) -> Bar:
     return choose
 
 
-@pytest.fixture(scope="session")
-def fault_report() -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """Takes one line for each fault row that was run; the report is written when the session ends."""
-    lines: list[Mapping[str, Any]] = []
-    yield lines.append
-    file = ROOT / ".cache" / "fault_report.json"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(lines, indent=1) + "\n", encoding="utf-8")
+@pytest.fixture
+def fault_report(request: pytest.FixtureRequest) -> Callable[[Mapping[str, Any]], None]:
+    """Takes what a fault row came to, in one line or several."""
+    return lambda line: request.node.user_properties.append((results.LINE, dict(line)))

@@ -133,11 +133,12 @@ class World:
     """One folder, one engine, and what came of the events sent to it."""
 
     def __init__(
-        self, folder: Path, *, clock: Clock | None = None, streams_url: str = "sqlite:///SD.db"
-    ) -> None:
+        self, folder: Path, *, clock: Clock | None = None, streams_url: str = "sqlite:///SD.db",
+        id: str = "0123456789abcdef",
+    ) -> None:  # fmt: skip
         self.folder = folder
         self.clock = clock or Clock()
-        system = SystemFolder(folder, "0123456789abcdef", "TealHols", {})
+        system = SystemFolder(folder, id, "TealHols", {})
         self.databases = Databases(
             made(database("sqlite:///System.db", folder=folder), SYSTEM),
             database("sqlite:///PM.db", folder=folder),
@@ -225,7 +226,7 @@ class World:
             each.close()
 
     def _engine(self) -> Engine:
-        owner = self.operations.enrol("0123456789abcdef", "here")
+        owner = self.operations.enrol(self.shop.system.id, "here")
         return Engine(self.shop, owner=owner)
 
 

@@ -317,12 +317,16 @@ class System:
 
     def know(self, persons: Sequence[str]) -> None:
         """Fill the store with these people."""
+        self.fill([Record(each, {"urn": each, "firstname": f"F{each}"}) for each in persons])
+
+    def fill(self, records: Sequence[Record]) -> None:
+        """Fill the store with these records."""
         databases = self.databases()
         fields = tuple(FieldDefinition.model_validate(each) for each in _STORE["stores"][0]["fields"])
         parts = {"pull_marketing": databases.pull_marketing}
         context = Context("TealGreen", "TealHols", self.folder, "0", Clock(), parts, {}, fields)
         store = DatabaseStore(DatabaseProvider(), DatabaseConfig(data_store_name="TealGreen"), context)
-        store.fill([Record(each, {"urn": each, "firstname": f"F{each}"}) for each in persons])
+        store.fill(records)
         store.close()
         databases.close()
 

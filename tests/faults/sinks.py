@@ -46,6 +46,14 @@ class _Sink(ABC):
     def arrived(self) -> Counter[str]:
         """How often each message was taken, by its key."""
 
+    def freeze(self) -> None:
+        """Take connections and answer none, as a receiver does whose machine is stuck."""
+        self._child.suspend()
+
+    def thaw(self) -> None:
+        """Go on."""
+        self._child.resume()
+
     def stop(self) -> None:
         """End it; twice is fine."""
         self._child.stop()

@@ -1,4 +1,26 @@
-"""Cases to walk through (line.md), and random weather: every event comes to one end, and the figures are right."""
+"""Cases to walk through (line.md), and random weather: every event comes to one end, and the figures are right.
+
+Where each case of that table is walked through; what has no file stands here. Beside them, in `tests/unit/engine`,
+are those of a single step: `test_line.py` (rebalance), `test_decide.py` (batches that end early).
+
+    rebalance in the middle of a batch          process/test_pair_cases.py: ..._joins_and_leaves_...
+    two services, one killed: keyed             process/test_service_pair.py: a_killed_service_is_taken_over_...
+        unkeyed                                 process/test_pair_cases.py: ..._settled_by_its_stash_...
+    a service stopped for 70 s                  outside/test_sleeping_service.py
+        for real, at full figures only          process/test_pair_cases.py: ..._frozen_...
+    channel's address changed                   unit/engine/test_assembly.py: a_message_tried_at_another_address_...
+    campaign republished                        unit/engine/test_engine.py: a_campaign_that_is_republished_...
+    same person twice, limit 1                  the_same_person_twice_...
+    delivered again after 100 days              an_event_that_is_delivered_again_after_100_days_...
+    store times out for a minute                a_store_that_is_silent_for_a_minute_...
+    a key that the store refuses                test_errors.py: one_key_that_the_store_refuses_...
+        an event that T1 refuses                test_errors.py: an_event_that_the_journal_refuses_...
+    clock steps 2 h                             when_the_clock_is_set_..., limits_go_by_the_clock_as_it_is_set
+    one message in a one-hour back-off          one_message_in_a_long_back_off_...
+    table run of 1,000,000 beside sign-ins      process/test_table_run_beside.py
+    a static text of 5 MB                       a_static_text_of_5_mb_...
+    50 campaigns on one stream                  50_campaigns_...
+"""
 
 from __future__ import annotations
 
@@ -9,11 +31,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.servers.processes import wait_until
-from tests.world import PLAIN, World, setup_of, sign_in
+from tests.world import BACK, PLAIN, World, setup_of, sign_in
 from whereupon.host.clock import Clock, FakeClock
+from whereupon.model.errors import Unavailable
 from whereupon.model.events import Result
 
 DAY = 86_400_000
@@ -137,18 +161,91 @@ def test_an_event_that_is_delivered_again_after_100_days_is_too_old(world: World
     wait_until(lambda: world.outcomes() == ["withheld: too old"])
 
 
-def test_a_static_text_of_5_mb_is_withheld_as_too_large(world: World) -> None:
+def content(text: str) -> dict[str, Any]:
+    """A campaign's message whose subject is this text."""
     message: Any = PLAIN["message"]
-    content = [{"field": "email", "from": "SignIn.email"}, {"field": "subject", "text": "x" * 5_000_000}]
-    world.start(setup_of({**PLAIN, "message": {**message, "content": content}}))
-    world.send(*[sign_in(number) for number in range(50)])
-    assert world.settle(50) == ["withheld: too large"] * 50
+    fields = [{"field": "email", "from": "SignIn.email"}, {"field": "subject", "text": text}]
+    return {"message": {**message, "content": fields}}
+
+
+def test_a_static_text_of_5_mb_500_times_is_withheld_as_too_large_and_kept_nowhere(world: World) -> None:
+    world.start(setup_of({**PLAIN, **content("x" * 5_000_000)}))
+    process, largest = psutil.Process(), 0
+    before = process.memory_info().rss
+    world.send(*[sign_in(number) for number in range(500)])
+
+    def over() -> bool:
+        nonlocal largest
+        largest = max(largest, process.memory_info().rss)
+        return len(world.outcomes()) == 500
+
+    wait_until(over, within=60)
+    assert world.outcomes() == ["withheld: too large"] * 500
+    assert largest - before < 200_000_000
     with closing(world.databases.streams.session()) as session:
         ((size,),) = session.all("SELECT SUM(LENGTH(body)) FROM batch")
-    assert size < 100_000
+    assert size < 500_000
 
 
-def test_50_campaigns_on_one_stream_all_send(world: World) -> None:
-    world.start(setup_of(*[{**PLAIN, "name": f"Campaign {number}"} for number in range(50)]))
+def test_50_campaigns_on_one_stream_all_send_in_batches_that_end_at_16_mb(world: World) -> None:
+    large = content("x" * 50_000)
+    world.start(setup_of(*[{**PLAIN, **large, "name": f"Campaign {number}"} for number in range(50)]))
+    world.channel.hold()
     world.send(*[sign_in(number) for number in range(20)])
-    assert world.settle(1000) == ["sent"] * 1000
+    wait_until(lambda: len(world.outcomes()) == 1000, within=60)
+    with closing(world.databases.streams.session()) as session:
+        batches = [count for (count,) in session.all("SELECT last - id + 1 FROM batch")]
+    world.channel.release()
+    wait_until(lambda: set(world.outcomes()) == {"sent"}, within=60)
+    # 2.5 MB an event: after the seventh a batch has passed 16 MB.
+    assert sum(batches) == 20
+    assert max(batches) <= 7
+    keys = Counter(each.key for each in world.channel.sent)
+    assert (len(keys), set(keys.values())) == (1000, {1})
+
+
+def test_a_store_that_is_silent_for_a_minute_pauses_the_stream_and_loses_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, logs: Any
+) -> None:
+    logs.expect("stream paused")
+    world.start(setup_of(BACK, PLAIN), records={f"{1000 + n}": {"firstname": "Ada"} for n in range(20)})
+    find, silent = type(world.store).find, True
+
+    def timed_out(store: Any, keys: list[str]) -> Any:
+        if silent:
+            raise Unavailable("The store doesn't answer.")
+        return find(store, keys)
+
+    monkeypatch.setattr(type(world.store), "find", timed_out)
+    for number in range(20):
+        world.send(sign_in(number))
+        pass_time(world, 3.0)
+    line = world.engine.lines()[0][1]
+    assert line is not None
+    wait_until(lambda: line.paused == "The store doesn't answer.")
+    assert world.outcomes() == []
+    silent = False
+    assert world.settle(40) == ["sent"] * 40
+    assert line.paused == ""
+    written = [each.address for each in world.channel.sent]
+    assert list(dict.fromkeys(written)) == [f"{1000 + number}@example.org" for number in range(20)]
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_when_the_clock_is_set_back_offs_and_leases_go_on_evenly(world: World, hours: int) -> None:
+    world.start(setup_of(PLAIN))
+    assert isinstance(world.clock, FakeClock)
+    world.engine.renewal.renewed()
+    world.channel.answer(Result.UNAVAILABLE, retry_after=600.0)
+    world.send(sign_in(1))
+    wait_until(lambda: world.outcomes() == ["waiting"])
+    world.clock.set(world.clock.now() + hours * 3_600_000)
+    assert world.engine.renewal.fresh()
+    world.send(sign_in(2))
+    wait_until(lambda: world.outcomes() == ["waiting", "sent"])
+    pass_time(world, 590.0)
+    world.engine.renewal.renewed()
+    world.send(sign_in(3))
+    wait_until(lambda: world.outcomes() == ["waiting", "sent", "sent"])
+    pass_time(world, 11.0)
+    assert world.settle(3) == ["sent"] * 3

@@ -1,4 +1,4 @@
-"""A real Apache Kafka (KRaft, one node) with a plain and a SASL_SSL listener."""
+"""A real Apache Kafka (KRaft, one node) with a plain and a SASL_SSL listener, and one for a proxy before it."""
 
 from __future__ import annotations
 
@@ -86,6 +86,8 @@ def _pom() -> str:
 class Kafka:
     """One broker in `folder`. `plain` and `secure` are its bootstrap addresses, `ca` signs the secure one.
 
+    A third listener, on port `behind`, is for a proxy: whoever comes by it is told that the broker is at `proxied`.
+
     It can be stopped, killed and started again on the same ports with what it holds. `quick` compiles less:
     it starts sooner and serves a bench worse.
     """
@@ -93,9 +95,13 @@ class Kafka:
     def __init__(self, folder: Path, *, quick: bool = True) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._ports = {name: free_port() for name in ("PLAINTEXT", "SASL_SSL", "CONTROLLER")}
+        self._ports = {
+            name: free_port() for name in ("PLAINTEXT", "SASL_SSL", "BEHIND", "PROXY", "CONTROLLER")
+        }
         self.plain = f"127.0.0.1:{self._ports['PLAINTEXT']}"
         self.secure = f"localhost:{self._ports['SASL_SSL']}"
+        self.proxied = f"127.0.0.1:{self._ports['PROXY']}"
+        self.behind = self._ports["BEHIND"]
         self.authority = Authority(folder / "tls")
         self.ca = self.authority.ca
         self._settings = folder / "server.properties"
@@ -114,9 +120,11 @@ class Kafka:
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
             "controller.listener.names": "CONTROLLER",
             "listeners": f"PLAINTEXT://127.0.0.1:{plain},SASL_SSL://127.0.0.1:{secure},"
-            f"CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{plain},SASL_SSL://localhost:{secure}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT",
+            f"BEHIND://127.0.0.1:{self.behind},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{plain},SASL_SSL://localhost:{secure},"
+            f"BEHIND://{self.proxied}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,BEHIND:PLAINTEXT,"
+            "CONTROLLER:PLAINTEXT",
             "sasl.enabled.mechanisms": "PLAIN",
             "listener.name.sasl_ssl.plain.sasl.jaas.config": jaas,
             "ssl.keystore.type": "PEM",
@@ -151,7 +159,11 @@ class Kafka:
         tool = [*self._java, "kafka.tools.StorageTool", "format", "-c", str(self._settings)]
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         done = subprocess.run(
-            [*tool, "-t", cluster_id], env=dict(STARTED_WITH), capture_output=True, text=True, check=False
+            [*tool, f"--cluster-id={cluster_id}"],
+            env=dict(STARTED_WITH),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode != 0:
             raise AssertionError(f"Kafka's folder could not be formatted: {done.stdout}{done.stderr}")
