@@ -3,7 +3,7 @@
     python packaging/dev.py demo [ARGUMENT ...]    the worked example, no server needed
     python packaging/dev.py test [ARGUMENT ...]    everything: format, lint, types, import contracts, tests, coverage
     python packaging/dev.py check                  the quick part of it: no servers, no processes
-    python packaging/dev.py bench [NAME] [--json]  how fast the line is
+    python packaging/dev.py bench [NAME] [--json]  how fast it is; without a name the list of what is measured
 
 It needs Python 3.11 or newer and nothing else: it makes a virtual environment (`.venv`, or `$WHEREUPON_VENV`) from
 `packaging/requirements.lock` and, where it may, installs the Debian packages that the test servers need.
@@ -26,6 +26,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "packaging" / "requirements.lock"
+PEERS_LOCK = ROOT / "packaging" / "bench-requirements.lock"
 VENV = Path(os.environ.get("WHEREUPON_VENV") or ROOT / ".venv")
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 # Each Debian package: the program or file that shows it is there, however it came, and whose tests need it.
@@ -37,6 +38,7 @@ SYSTEM_PACKAGES = {
     "odbc-postgresql": ("/usr/lib/*/odbc/psqlodbcw.so", "ODBC"),
     "dbus": ("dbus-daemon", "the keyring"),
     "gnome-keyring": ("gnome-keyring-daemon", "the keyring"),
+    "faketime": ("/usr/lib/*/faketime/libfaketimeMT.so.1", "a clock that is set"),
 }
 
 
@@ -54,28 +56,41 @@ def run(*command: str | Path, folder: Path = ROOT) -> int:
 # ------------------------------------------------------------------------------------------ setting up
 def set_up() -> None:
     """Make the virtual environment, or bring it up to the lock, if either changed since the last time."""
-    asked = (ROOT / "pyproject.toml").read_bytes() + LOCK.read_bytes() + platform.python_version().encode()
-    stamp, wanted = VENV / "whereupon.stamp", hashlib.sha256(asked).hexdigest()
-    if PYTHON.exists() and stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
+    install(
+        VENV, [("-r", LOCK), ("--no-deps", "--no-build-isolation", "-e", ROOT)], LOCK, ROOT / "pyproject.toml"
+    )
+
+
+def set_up_peers() -> None:
+    """The same for those that the line is measured beside, apart from our own libraries."""
+    install(ROOT / ".cache" / "bench" / "venv", [("-r", PEERS_LOCK)], PEERS_LOCK)
+
+
+def install(place: Path, steps: Sequence[Sequence[str | Path]], *sources: Path) -> None:
+    """Make a virtual environment by these steps of pip, unless these files are as they were the last time."""
+    asked = b"".join(each.read_bytes() for each in sources) + platform.python_version().encode()
+    stamp, wanted = place / "whereupon.stamp", hashlib.sha256(asked).hexdigest()
+    python = place / PYTHON.relative_to(VENV)
+    if python.exists() and stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
         return
-    if not PYTHON.exists():
-        say(f"Making the virtual environment {VENV} ...")
-        make_environment()
-    say("Installing what packaging/requirements.lock names ...")
-    pip = (PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    if run(*pip, "-r", LOCK) or run(*pip, "--no-deps", "--no-build-isolation", "-e", ROOT):
+    if not python.exists():
+        say(f"Making the virtual environment {place} ...")
+        make_environment(place)
+    say(f"Installing what {sources[0].relative_to(ROOT)} names ...")
+    pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    if any(run(*pip, *step) for step in steps):
         sys.exit("The libraries could not be installed; pip said why above.")
     stamp.write_text(wanted, encoding="ascii")
 
 
-def make_environment() -> None:
+def make_environment(place: Path) -> None:
     """Debian keeps a part of venv in a package of its own."""
     try:
-        venv.create(VENV, with_pip=True)
+        venv.create(place, with_pip=True)
     except subprocess.CalledProcessError:
-        shutil.rmtree(VENV, ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
         install_system(["python3-venv"])
-        venv.create(VENV, with_pip=True)
+        venv.create(place, with_pip=True)
 
 
 def install_servers() -> None:
@@ -158,8 +173,11 @@ def check(words: list[str]) -> int:
 
 
 def bench(words: list[str]) -> int:
-    """Measure the line beside a bare prototype; `bench --help` lists the names."""
-    install_servers()
+    """Measure: without a name the list of benches, with one that bench, `all` for all of them; `bench --help`."""
+    if words and not {"-h", "--help"} & set(words):
+        install_servers()
+    if {"faststream", "all"} & set(words):
+        set_up_peers()
     return run(PYTHON, "-m", "tests.bench.run", *words)
 
 

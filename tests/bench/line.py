@@ -1,158 +1,69 @@
-"""The whole way, Kafka → PostgreSQL store → HTTP, beside the bare prototype in the same run."""
+"""The whole way, Kafka → PostgreSQL store → HTTP, beside the bare prototype and its bare client in the same run."""
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import subprocess
-import sys
-import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any, cast
+from collections.abc import Sequence
 
-import psycopg
+from tests.bench.figures import Figure, paired, rounded
+from tests.bench.options import Options
+from tests.bench.ours import Shape, Work, work
+from tests.bench.peers import posting, prototype
+from tests.bench.scene import say, scene, sink
 
-from tests.bench.filling import make_store
-from tests.servers.kafka import Kafka
-from tests.servers.postgresql import PostgreSQL
-from tests.servers.processes import ROOT
-
-EVENTS = int(os.environ.get("BENCH_EVENTS", "40000"))
-RECORDS = int(os.environ.get("BENCH_RECORDS", "200000"))
-PAIRS = int(os.environ.get("BENCH_PAIRS", "3"))
+EVENTS, PAIRS, GOAL = 100_000, 5, 0.5
+HONEST = 0.8
+"""What the prototype has to reach of its bare client's limit."""
 
 
-def run() -> dict[str, Any]:
-    """Both, interleaved; the medians of their rates and CPU times."""
-    ours, theirs = [], []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with servers(folder) as (kafka, postgresql, store_number, database):
-            for number in range(PAIRS):
-                theirs.append(prototype(folder, kafka, postgresql.dsn(database), store_number, number))
-                ours.append(whereupon(folder, kafka, postgresql.url(database), number))
-                say(f"pair {number + 1}: ours {ours[-1]}, prototype {theirs[-1]}")
-    rate_ours = statistics.median(each["rate"] for each in ours)
-    rate_theirs = statistics.median(each["rate"] for each in theirs)
-    return {
-        "name": "line",
-        "ours": round(rate_ours),
-        "theirs": round(rate_theirs),
-        "ratio": round(
-            statistics.median(a["rate"] / b["rate"] for a, b in zip(ours, theirs, strict=True)), 3
-        ),
-        "goal": 0.25,
-        "unit": "messages/s",
-        "pairs": PAIRS,
-        "events": EVENTS,
-        "records": RECORDS,
-        "cpu_us": round(statistics.median(each["cpu_us"] for each in ours), 1),
-        "cpu_us_theirs": round(statistics.median(each["cpu_us"] for each in theirs), 1),
-        "cpu_us_by_thread": ours[-1]["threads"],
-        "unaccounted": sum(each["unaccounted"] for each in ours),
-    }
+def run(options: Options) -> list[Figure]:
+    """Everything on, 1,000,000 events behind it, one service process."""
+    events, pairs = options.events or EVENTS, options.pairs or PAIRS
+    ours: list[Work] = []
+    theirs, bare = list[float](), list[float]()
+    with scene() as place, sink() as receiver:
+        topic = place.topic(events, records=options.records)
+        shape = Shape(topic, f"{receiver.url}send", options.records, options.journal)
+        for pair in range(pairs):
+            bare.append(posting(place, receiver, events=events))
+            theirs.append(prototype(place, receiver, topic, events=events, records=options.records))
+            ours.append(work(place, shape, receiver, events=events))
+            say(
+                f"pair {pair + 1}: ours {ours[-1].rate:,.0f}, prototype {theirs[-1]:,.0f}, bare {bare[-1]:,.0f}"
+            )
+    return [figure(ours, theirs, bare, events=events, journal=options.journal)]
 
 
-@contextmanager
-def servers(folder: Path) -> Iterator[tuple[Kafka, PostgreSQL, int, str]]:
-    """A broker, a cluster with the store's records."""
-    kafka, postgresql = Kafka(folder / "kafka"), PostgreSQL()
-    try:
-        say("starting Kafka and PostgreSQL ...")
-        kafka.start()
-        postgresql.start()
-        database = postgresql.create_database("bench")
-        say(f"filling the store with {RECORDS:,} records ...")
-        yield kafka, postgresql, fill(postgresql.dsn(database), postgresql.url(database), folder), database
-    finally:
-        kafka.stop()
-        postgresql.remove()
+def figure(
+    ours: Sequence[Work], theirs: Sequence[float], bare: Sequence[float], *, events: int, journal: int
+) -> Figure:
+    """A failure too if the prototype is no prototype, or an event is unaccounted for."""
+    honest = statistics.median(a / b for a, b in zip(theirs, bare, strict=True))
+    faults = [*lost(ours)]
+    if honest < HONEST:
+        faults.append(f"the prototype reached only {honest:.2f} of its bare client's limit")
+    return paired(
+        "line",
+        [each.rate for each in ours],
+        theirs,
+        goal=GOAL,
+        unit="messages/s",
+        faults=faults,
+        more={
+            "events": events,
+            "journal": journal,
+            "cpu_us": rounded(statistics.median(each.cpu for each in ours)),
+            "bare POST": rounded(statistics.median(bare)),
+            "prototype of bare POST": round(honest, 3),
+            "unaccounted": sum(each.unaccounted for each in ours),
+        },
+    )
 
 
-def fill(dsn: str, url: str, folder: Path) -> int:
-    """Records in the store's own tables, made by the component with one record, then copied in."""
-    number = make_store(url, folder)
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        cursor = connection.cursor()
-        with cursor.copy("COPY record (store, reference, fields, updated) FROM STDIN") as copy:
-            for each in range(RECORDS):
-                fields = json.dumps({"urn": f"u{each}", "firstname": f"Ada{each}", "offer": "TEAL20"})
-                copy.write_row((number, f"u{each}", fields, 0))
-        cursor.execute("ANALYZE record")
-    return number
-
-
-def events() -> list[bytes]:
-    """Sign-ins of different persons, about 187 bytes each."""
-    now = int(time.time() * 1000)
+def lost(works: Sequence[Work]) -> list[str]:
+    """A sentence for each run in which some event has no proper end."""
     return [
-        json.dumps(
-            {"id": f"e{now}-{each}", "urn": f"u{each * 7919 % RECORDS}", "email": f"ada{each}@example.org", "at": now,
-             "location": "Lisbon, Portugal", "page": "/account/sign-in", "agent": "Mozilla/5.0"}
-        ).encode()
-        for each in range(EVENTS)
-    ]  # fmt: skip
-
-
-def whereupon(folder: Path, kafka: Kafka, pull_marketing: str, number: int) -> dict[str, Any]:
-    """Ours."""
-    home = folder / f"ours{number}"
-    home.mkdir()
-    streams = os.environ.get("BENCH_JOURNAL", "sqlite:///SD.db")
-    words = {"folder": str(home), "pull_marketing": pull_marketing, "streams": streams}
-    return measured("tests.bench.ours", kafka, words)
-
-
-def prototype(folder: Path, kafka: Kafka, dsn: str, store: int, number: int) -> dict[str, Any]:
-    """The bare one."""
-    return measured("tests.bench.prototype", kafka, {"dsn": dsn, "store": store, "group": f"bare{number}"})
-
-
-def measured(module: str, kafka: Kafka, words: dict[str, Any]) -> dict[str, Any]:
-    """Run a module over a topic full of events; messages a second as the sink saw them."""
-    topic = kafka.new_topic("bench")
-    kafka.produce(topic, events())
-    with sink() as url:
-        words |= {"bootstrap": kafka.plain, "topic": topic, "url": url + "send", "count": EVENTS}
-        command = [sys.executable, "-m", module, json.dumps(words)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-        if done.returncode:
-            raise SystemExit(done.stderr[-3000:])
-        said = json.loads(done.stdout.splitlines()[-1])
-        figures = json.loads(urllib.request.urlopen(url + "figures", timeout=10).read())  # noqa: S310
-    seconds = (figures["last"] - figures["first"]) / 1e9
-    withheld = said.get("counts", {}).get("withheld", 0)
-    return {
-        "rate": round(figures["count"] / seconds),
-        "cpu_us": round(said["cpu"] / EVENTS * 1e6, 1),
-        "unaccounted": EVENTS - figures["keys"] - withheld,
-        "withheld": withheld,
-        "latencies": said.get("latencies"),
-        "threads": {name: round(spent / EVENTS * 1e6, 1) for name, spent in said.get("threads", {}).items()},
-    }
-
-
-@contextmanager
-def sink(delay: float = 0.0) -> Iterator[str]:
-    """The HTTP sink."""
-    command = [sys.executable, "-m", "tests.bench.sink", str(delay)]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        yield f"http://127.0.0.1:{cast(IO[str], process.stdout).readline().strip()}/"
-        cast(IO[str], process.stdin).close()
-        process.wait(10)
-
-
-def say(words: str) -> None:
-    """To standard error."""
-    sys.stderr.write(words + "\n")
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(run()) + "\n")
+        f"{each.unaccounted} events unaccounted for: {dict(each.states)}"
+        for each in works
+        if each.unaccounted
+    ]
