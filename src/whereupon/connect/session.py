@@ -122,8 +122,9 @@ class Session(ABC):
             raise meant from error
 
     @abstractmethod
-    def lock_rows(self, hashes: Sequence[int]) -> None:
-        """Hold locks on these 64-bit numbers until the transaction ends; SQLite's BEGIN IMMEDIATE has it all."""
+    def lock_rows(self, hashes: Iterable[int]) -> None:
+        """Hold locks on these 64-bit numbers until the transaction ends; SQLite's BEGIN IMMEDIATE has it all, and
+        doesn't even ask for the numbers."""
 
     @abstractmethod
     def try_lock(self, name: str) -> bool:

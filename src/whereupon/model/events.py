@@ -9,7 +9,6 @@ from enum import Enum
 
 import msgspec
 
-
 _encode = msgspec.json.Encoder().encode
 
 
