@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,12 @@ class PostgresqlSession(Session):
         super().__init__(
             postgresql_connection(options, timeout=timeout, what=what), PostgresqlDialect(), what
         )
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """In one pipeline: the server works on one statement while the next is made."""
+        with self._meaning(), self._connection.pipeline():
+            yield
 
     def lock_rows(self, hashes: Iterable[int]) -> None:
         """Advisory locks of the transaction, ascending, so that no two wait for each other."""

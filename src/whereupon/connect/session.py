@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from whereupon.connect.dialects.dialect import Columns, Dialect, Kind, Row, Statement
@@ -120,6 +120,11 @@ class Session(ABC):
             if isinstance(meant, Away) or self._unsure(error):
                 raise CommitUnknown(meant.message, hint=meant.hint) from error
             raise meant from error
+
+    def together(self) -> AbstractContextManager[Any]:
+        """Statements of this block whose rows nobody asks for may go to the server together; what one of them raises
+        comes at the end of the block at the latest."""
+        return nullcontext()
 
     @abstractmethod
     def lock_rows(self, hashes: Iterable[int]) -> None:

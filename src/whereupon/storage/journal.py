@@ -179,7 +179,8 @@ class Journal:
                 session.lock_rows(hashed(person) for person, _ in ask.identities)
                 decision, joined = settle(self._read(session, ask, self._moved(session, ask)))
                 made.append(decision)
-                self._write(session, decision, joined)
+                with session.together():
+                    self._write(session, decision, joined)
                 point("before-t1-commit")
         except CommitUnknown:
             self._unsure = _Unsure(ask, made[0], then)
