@@ -40,7 +40,6 @@ def plan_of(*campaigns: Mapping[str, Any], traits: ChannelTraits | None = None, 
             names=Names.published(each, running.setup),
             traits=traits or ChannelTraits(),
             filled=running.setup.store("TealGreen") if traits and traits.fills else None,
-            reference="urn",
             address=lambda fields: fields.get("email", ""),
         )
         for each in running.on_stream("SignIn")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ SQLITE_SETTINGS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA temp_store = MEMORY",
-    # The keeper checkpoints in a connection of its own, so that no writer stalls.
-    "PRAGMA wal_autocheckpoint = 4000",
+    # The keeper checkpoints in a connection of its own, so that no writer stalls; 64 MB, where it makes them wait.
+    "PRAGMA wal_autocheckpoint = 16000",
+    # The pages that a batch of 2,000 events touches in the index of a large journal: read once, written once.
+    "PRAGMA cache_size = -16000",
 )
 
 
@@ -39,7 +42,7 @@ class SqliteSession(Session):
             raise dialect.failure(error, what) from error
         super().__init__(connection, dialect, what)
 
-    def lock_rows(self, hashes: Sequence[int]) -> None:
+    def lock_rows(self, hashes: Iterable[int]) -> None:
         """Nothing to do: a transaction has the whole file."""
 
     def try_lock(self, name: str) -> bool:
@@ -112,10 +115,16 @@ class PostgresqlSession(Session):
             postgresql_connection(options, timeout=timeout, what=what), PostgresqlDialect(), what
         )
 
-    def lock_rows(self, hashes: Sequence[int]) -> None:
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """In one pipeline: the server works on one statement while the next is made."""
+        with self._meaning(), self._connection.pipeline():
+            yield
+
+    def lock_rows(self, hashes: Iterable[int]) -> None:
         """Advisory locks of the transaction, ascending, so that no two wait for each other."""
-        if hashes:
-            given = self.dialect.bind({"h": "id"}, [(each,) for each in sorted(hashes)])
+        if wanted := sorted(set(hashes)):
+            given = self.dialect.bind({"h": "id"}, [(each,) for each in wanted])
             self.all("SELECT pg_advisory_xact_lock(h) FROM unnest(?::bigint[]) AS k(h)", given)
 
     def try_lock(self, name: str) -> bool:
@@ -167,9 +176,9 @@ class SqlServerSession(Session):
         """All rows of a query."""
         return [tuple(row) for row in super().all(sql, parameters)]
 
-    def lock_rows(self, hashes: Sequence[int]) -> None:
+    def lock_rows(self, hashes: Iterable[int]) -> None:
         """Application locks of the transaction, ascending."""
-        for sql, parameters in SqlServerDialect.locking([f"person {each}" for each in sorted(hashes)]):
+        for sql, parameters in SqlServerDialect.locking([f"person {each}" for each in sorted(set(hashes))]):
             row = self.one(sql, parameters)
             if row is None or row[0] < 0:
                 raise Unavailable(f"{self._what} didn't give its locks in time.", hint="It is tried again.")

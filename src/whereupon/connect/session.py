@@ -7,7 +7,7 @@ import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from whereupon.connect.dialects.dialect import Columns, Dialect, Kind, Row, Statement
@@ -129,9 +129,15 @@ class Session(ABC):
             raise meant from error
         point(f"after-commit-{self._changed}")
 
+    def together(self) -> AbstractContextManager[Any]:
+        """Statements of this block whose rows nobody asks for may go to the server together; what one of them raises
+        comes at the end of the block at the latest."""
+        return nullcontext()
+
     @abstractmethod
-    def lock_rows(self, hashes: Sequence[int]) -> None:
-        """Hold locks on these 64-bit numbers until the transaction ends; SQLite's BEGIN IMMEDIATE has it all."""
+    def lock_rows(self, hashes: Iterable[int]) -> None:
+        """Hold locks on these 64-bit numbers until the transaction ends; SQLite's BEGIN IMMEDIATE has it all, and
+        doesn't even ask for the numbers."""
 
     @abstractmethod
     def try_lock(self, name: str) -> bool:

@@ -204,14 +204,11 @@ def campaign_plan(
     """One campaign, compiled; raises SetupError."""
     setup, channel = running.setup, published.channel
     part = channels.get(channel.name)
-    reference = next((each.name for each in (published.stream.fields if published.stream else ())
-                      if each.type == "Reference"), "")  # fmt: skip
     return compiled_campaign(
         published,
         names=Names.published(published, setup),
         traits=traits(shop, channel),
         filled=filled_store(shop, setup, channel),
-        reference=reference,
         address=part.address if part is not None else lambda fields: fields.get("email", ""),
         largest=part.largest if part is not None else LARGEST,
     )

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, cast
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from whereupon.engine.limits import Cap, Counted, Counters, caps, reached
 from whereupon.model.conditions import Known, Names, Outcome, compiled, outcomes
@@ -46,7 +48,7 @@ BATCH_SIZE = 16_000_000
 class Records(NamedTuple):
     """What the look-ups found: store → key → record; and the keys that a store refused, with its words."""
 
-    found: Mapping[str, Mapping[str, Mapping[str, str]]]
+    found: Mapping[str, Mapping[str, dict[str, str]]]
     refused: Mapping[str, Mapping[str, str]]
 
 
@@ -62,7 +64,6 @@ class CampaignPlan:
     version: int
     name: str
     channel: int
-    reference: str
     expires: int
     limits: tuple[Cap, ...]
     counts: bool
@@ -111,23 +112,22 @@ class Broken:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """What a campaign would send for an event, or why it wouldn't."""
+class Candidate(msgspec.Struct, frozen=True, gc=False):
+    """What a campaign would send for an event, with its weight, or why it wouldn't."""
 
     plan: CampaignPlan
     made: dict[str, str] | Withheld | Broken
+    weight: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True):
     """An event with all that can be said of it before the journal is asked. `failure` is what nobody expected of it."""
 
     raw: RawEvent
     event: Decoded | Bad
-    stores: dict[str, dict[str, str] | None] = field(default_factory=dict)
-    candidates: tuple[Candidate, ...] = ()
-    unmet: tuple[int, ...] = ()
+    stores: dict[str, dict[str, str] | None] = {}
+    candidates: Sequence[Candidate] = ()
+    unmet: Sequence[int] = ()
     failure: Exception | None = None
 
 
@@ -145,7 +145,7 @@ class Facts:
 
 
 def compiled_campaign(
-    published: Published, *, names: Names, traits: ChannelTraits, filled: Store | None, reference: str,
+    published: Published, *, names: Names, traits: ChannelTraits, filled: Store | None,
     address: Callable[[Mapping[str, str]], str], largest: int = LARGEST,
 ) -> CampaignPlan:  # fmt: skip
     """Conditions to closures, templates to parsed trees, limits to numbers. Raises SetupError."""
@@ -157,7 +157,6 @@ def compiled_campaign(
         version=published.version,
         name=campaign.name,
         channel=published.channel_id,
-        reference=reference,
         expires=campaign.expires.milliseconds if campaign.expires else DAY,
         limits=caps(campaign.limits),
         counts=not traits.fills,
@@ -174,7 +173,7 @@ def compiled_campaign(
 def broken_campaign(published: Published, reason: str) -> CampaignPlan:
     """A campaign that can't be compiled any more."""
     return CampaignPlan(
-        published.id, published.version, published.campaign.name, published.channel_id, "", DAY, (), False, None, None,
+        published.id, published.version, published.campaign.name, published.channel_id, DAY, (), False, None, None,
         lambda fields: "", frozenset(), LARGEST, published, Names(), reason,
     )  # fmt: skip
 
@@ -199,42 +198,49 @@ def prepared(
         except Exception as error:
             one = Prepared(raw, Bad("", f"unexpected: {error!r}"), failure=error)
         done.append(one)
-        size += sum(weight(each.made) for each in one.candidates if isinstance(each.made, dict))
+        for candidate in one.candidates:
+            size += candidate.weight
     return done
 
 
 def matched(plan: StreamPlan, raw: RawEvent, event: Decoded, records: Records) -> Prepared:
     """Ask each campaign of the stream about one event, and render for those whose audience it meets."""
     person = event.person
-    found = {name: dict(of[person]) if person in of else None for name, of in records.found.items()}
-    known = Known(stream=event.fields, stores=found, row={}, at=event.at, zone=plan.zone)
+    found = {name: of.get(person) for name, of in records.found.items()}
+    known = Known(event.fields, found, {}, event.at, plan.zone)
     candidates, unmet = [], []
     for campaign in plan.campaigns:
-        broken = _broken(campaign, person, records)
-        if broken is None and campaign.admits is not None and not campaign.admits(known):
+        if broken := _broken(campaign, person, records) if campaign.broken or records.refused else None:
+            candidates.append(Candidate(campaign, broken))
+        elif campaign.admits is None or campaign.admits(known):
+            candidates.append(_candidate(campaign, known))
+        else:
             unmet.append(campaign.id)
-            continue
-        candidates.append(Candidate(campaign, broken or made(campaign, known)))
-    return Prepared(raw, event, found, tuple(candidates), tuple(unmet))
+    return Prepared(raw, event, found, candidates, unmet)
 
 
 def _broken(campaign: CampaignPlan, person: str, records: Records) -> Broken | None:
     if campaign.broken:
         return Broken("held", campaign.broken)
-    if not records.refused:
-        return None
     for name in campaign.stores:
         if person in records.refused.get(name, {}):
             return Broken("store refused the key", f"{name}: {records.refused[name][person]}")
     return None
 
 
-def made(campaign: CampaignPlan, known: Known) -> dict[str, str] | Withheld:
+def made(campaign: CampaignPlan, known: Known) -> dict[str, str] | Withheld | Broken:
     """The message's fields, or why there is no message."""
+    return _candidate(campaign, known).made
+
+
+def _candidate(campaign: CampaignPlan, known: Known) -> Candidate:
     fields = campaign.content.render(known) if campaign.content is not None else {}
-    if isinstance(fields, dict) and weight(fields) > campaign.largest:
-        return Withheld("too large", f"more than {campaign.largest:,} bytes")
-    return fields
+    if isinstance(fields, Withheld):
+        return Candidate(campaign, fields)
+    size = weight(fields)
+    if size > campaign.largest:
+        return Candidate(campaign, Withheld("too large", f"more than {campaign.largest:,} bytes"))
+    return Candidate(campaign, fields, size)
 
 
 def weight(fields: Mapping[str, str]) -> int:
@@ -244,7 +250,8 @@ def weight(fields: Mapping[str, str]) -> int:
 
 def settled(plan: StreamPlan, batch: Sequence[Prepared], facts: Facts) -> Decision:
     """The end of each event and each matching campaign, in the order of offsets; counts within the batch too."""
-    record = BatchRecord(plan.id, plan.name, facts.topic, plan.revision, facts.now, [], [], {})
+    names = {each.id: each.name for each in plan.campaigns}
+    record = BatchRecord(plan.id, plan.name, facts.topic, plan.revision, facts.now, [], [], names)
     decision = Decision(record, [], {})
     seen = set(facts.repeats)
     for each in batch:
@@ -279,36 +286,41 @@ def _settled_event(
         campaign = candidate.plan
         trace = _settled_candidate(plan, candidate, event, facts)
         record.traces.append(trace)
-        decision.record.names[campaign.id] = campaign.name
         if trace.state == SENDING:
             message = trace.message(record, campaign_name=campaign.name, stream=plan.name)
             decision.messages.setdefault(campaign.channel, []).append(message)
-        if trace.state == FAILED:
+        elif trace.state == FAILED:
             place = f"{plan.name}, partition {raw.partition}, offset {raw.offset}"
             decision.dead.append(DeadLetter("decide", place, trace.detail, raw.value, record.id, campaign.id))
     return record
 
 
 def _settled_candidate(plan: StreamPlan, candidate: Candidate, event: Decoded, facts: Facts) -> Trace:
-    campaign, fields = candidate.plan, candidate.made
-    trace = Trace(campaign.id, campaign.version, campaign.channel, WITHHELD)
-    broken = Broken("held", facts.held[campaign.id]) if campaign.id in facts.held else fields
-    if isinstance(broken, Broken):
-        trace.state, trace.reason, trace.detail = FAILED, broken.reason, broken.detail
-        return trace
-    why = _too_late(plan, campaign, event, facts) or (
-        fields if isinstance(fields, Withheld) else _limited(campaign, event.person, facts, trace)
-    )
-    if why is not None:
-        trace.reason, trace.detail = why.reason, why.detail
-        return trace
+    campaign, fields, person = candidate.plan, candidate.made, event.person
+    if campaign.id in facts.held:
+        fields = Broken("held", facts.held[campaign.id])
+    if isinstance(fields, Broken):
+        return _trace(campaign, FAILED, fields)
+    if late := _too_late(plan, campaign, event, facts):
+        return _trace(campaign, WITHHELD, late)
+    if isinstance(fields, Withheld):
+        return _trace(campaign, WITHHELD, fields)
+    counts, limit = _limited(campaign, person, facts) if campaign.limits else ([], None)
+    if limit is not None:
+        return _trace(campaign, WITHHELD, limit, counts)
     if campaign.counts:
-        facts.counters.add(event.person, Counted(campaign.id, campaign.channel, facts.now))
-    trace.state, trace.fields = SENDING, cast(dict[str, str], fields)
-    trace.key = message_key(plan.id, event.event_id, campaign.id, event.person, campaign.channel)
-    trace.address = campaign.address(trace.fields)
-    trace.expires = event.at + campaign.expires
-    return trace
+        facts.counters.add(person, Counted(campaign.id, campaign.channel, facts.now))
+    return Trace(
+        campaign.id, campaign.version, campaign.channel, SENDING, "", "",
+        message_key(plan.id, event.event_id, campaign.id, person, campaign.channel),
+        campaign.address(fields), fields, counts, event.at + campaign.expires,
+    )  # fmt: skip
+
+
+def _trace(campaign: CampaignPlan, state: str, why: Withheld | Broken, counts: Sequence[int] = ()) -> Trace:
+    return Trace(
+        campaign.id, campaign.version, campaign.channel, state, why.reason, why.detail, counts=[*counts]
+    )
 
 
 def _too_late(plan: StreamPlan, campaign: CampaignPlan, event: Decoded, facts: Facts) -> Withheld | None:
@@ -322,20 +334,18 @@ def _too_late(plan: StreamPlan, campaign: CampaignPlan, event: Decoded, facts: F
     return None
 
 
-def _limited(campaign: CampaignPlan, person: str, facts: Facts, trace: Trace) -> Withheld | None:
-    if not campaign.limits:
-        return None
+def _limited(campaign: CampaignPlan, person: str, facts: Facts) -> tuple[list[int], Withheld | None]:
+    """What is counted for each limit, and the one that is reached."""
     if person in facts.counters.crowded:
-        return Withheld("too many events", "the person has too many events to be counted")
-    trace.counts = facts.counters.counts(
+        return [], Withheld("too many events", "the person has too many events to be counted")
+    counts = facts.counters.counts(
         person, campaign.limits, campaign=campaign.id, channel=campaign.channel, now=facts.now
     )
-    cap = reached(campaign.limits, trace.counts)
+    cap = reached(campaign.limits, counts)
     if cap is None:
-        return None
-    return Withheld(
-        "limit", f"{cap.at_most} messages ({cap.messages}) within {lasting(cap.within)} are reached"
-    )
+        return counts, None
+    said = f"{cap.at_most} messages ({cap.messages}) within {lasting(cap.within)} are reached"
+    return counts, Withheld("limit", said)
 
 
 def explained(campaign: CampaignPlan, known: Known) -> list[Outcome]:

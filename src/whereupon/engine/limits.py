@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
+
+import msgspec
 
 from whereupon.model.setup import Limit
 
@@ -12,7 +14,7 @@ CROWDED = 10_000
 """Events of one person that are looked at; with more, campaigns with limits withhold *too many events*."""
 
 
-class Counted(NamedTuple):
+class Counted(msgspec.Struct, frozen=True, gc=False):
     """A message that counts: open, sent or unknown, decided at `at` (UTC ms)."""
 
     campaign: int
@@ -55,7 +57,9 @@ class Counters:
         self, person: str, limits: tuple[Cap, ...], *, campaign: int, channel: int, now: int
     ) -> list[int]:
         """For each limit, how many messages already stand in its window."""
-        had = self._counted.get(person, ())
+        had = self._counted.get(person)
+        if not had:
+            return [0] * len(limits)
         return [
             sum(cap.counts(each, campaign=campaign, channel=channel, since=now - cap.within) for each in had)
             for cap in limits
@@ -68,4 +72,7 @@ class Counters:
 
 def reached(limits: tuple[Cap, ...], counts: list[int]) -> Cap | None:
     """The first limit that leaves no place for another message."""
-    return next((cap for cap, count in zip(limits, counts, strict=True) if count >= cap.at_most), None)
+    for cap, count in zip(limits, counts, strict=True):
+        if count >= cap.at_most:
+            return cap
+    return None

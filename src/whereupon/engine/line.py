@@ -77,7 +77,8 @@ class Line:
 
     def _open(self, polled: Polled, events: Sequence[Event]) -> list[Event]:
         """The events that are still ours to decide and weren't decided yet."""
-        return [each for each in events if self._poller.wants(polled.epoch, each[0])]
+        wanted = self._poller.wanted(polled.epoch)
+        return [each for each in events if each[0].offset >= wanted.get(each[0].partition, 0)]
 
     def _patiently(self, polled: Polled, events: Sequence[Event]) -> None:
         """Decide the front of these events; or pause, while a store, the journal or the disk is away."""
@@ -119,8 +120,10 @@ class Line:
                 return
             half = len(ready) // 2
             self._decide(polled, plan, ready[:half])
-            rest = [each for each in ready[half:] if self._poller.wants(polled.epoch, each.raw)]
-            if rest:
+            wanted = self._poller.wanted(polled.epoch)
+            if rest := [
+                each for each in ready[half:] if each.raw.offset >= wanted.get(each.raw.partition, 0)
+            ]:
                 self._decide(polled, plan, rest)
 
     def _transact(self, polled: Polled, plan: StreamPlan, ready: Sequence[Prepared]) -> None:

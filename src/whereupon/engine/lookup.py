@@ -23,7 +23,7 @@ class Lookup:
         """The records of these persons in these stores; none asked, none looked up."""
         if not names or not persons:
             return NO_RECORDS
-        found: dict[str, Mapping[str, Mapping[str, str]]] = {}
+        found: dict[str, Mapping[str, dict[str, str]]] = {}
         refused: dict[str, dict[str, str]] = {}
         for name in sorted(names):
             refused[name] = {}
@@ -33,7 +33,7 @@ class Lookup:
 
 def _found(
     store: Store[Any, Any], keys: Sequence[str], refused: dict[str, str]
-) -> Mapping[str, Mapping[str, str]]:  # fmt: skip
+) -> Mapping[str, dict[str, str]]:  # fmt: skip
     """One query; if the store refuses it, it is halved until the key that is to blame is found."""
     try:
         return store.find(keys)

@@ -12,7 +12,7 @@ from whereupon.host.crash import point
 from whereupon.host.logs import logger
 from whereupon.kit.roles import Stream, choice
 from whereupon.model.errors import SetupError, WhereuponError
-from whereupon.model.events import Batch, RawEvent
+from whereupon.model.events import Batch
 from whereupon.storage.journal import Journal
 
 MOST, SIZE = 2_000, 4_000_000
@@ -63,11 +63,13 @@ class Poller:
         except queue.Empty:
             return None
 
-    def wants(self, epoch: int, event: RawEvent) -> bool:
-        """Whether an event polled in this epoch is still ours to decide, and wasn't decided yet."""
-        return epoch >= self._since.get(event.partition, 0) and event.offset >= self.known.get(
-            event.partition, 0
-        )
+    def wanted(self, epoch: int) -> dict[int, int]:
+        """Partition → the offset from which events polled in this epoch are ours to decide and weren't decided yet;
+        a partition that isn't there is wanted from its first event."""
+        known = dict(self.known)
+        # The polling thread may begin an epoch at any time, so `known` first, and no walk through what it changes.
+        stale = {each: NEVER for each, since in list(self._since.items()) if since > epoch}
+        return known | stale
 
     def moved(self, topic: str, moved: Mapping[int, int], lost: frozenset[int]) -> None:
         """Partitions were decided up to these offsets; `lost` ones were moved by somebody else and are read anew."""

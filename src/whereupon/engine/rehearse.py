@@ -102,7 +102,7 @@ def _prepared(
 
 def _records(plan: StreamPlan, event: EventRecord, find: Find) -> Records:
     missing = plan.stores - event.stores.keys()
-    found: dict[str, Mapping[str, Mapping[str, str]]] = {
+    found: dict[str, Mapping[str, dict[str, str]]] = {
         name: {event.person: record} if record is not None else {} for name, record in event.stores.items()
     }
     if not missing:

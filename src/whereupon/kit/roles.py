@@ -144,7 +144,7 @@ class Store(Component[P, C]):
     """Records by key. Raises Unavailable, Away, Refused (one of the keys is to blame) or SetupError."""
 
     @abstractmethod
-    def find(self, keys: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+    def find(self, keys: Sequence[str]) -> Mapping[str, dict[str, str]]:
         """The records of these keys that exist: one request a batch, within 2 s."""
 
     @abstractmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
@@ -67,7 +67,7 @@ class Roots:
 
     def context(self, known: Known) -> Context:
         """A new context."""
-        return {each: self._root(each, known) for each in self.asked} if self.asked else {}
+        return {each: self._root(each, known) for each in self.asked}
 
     def _root(self, name: str, known: Known) -> object:
         if name == "stream":
@@ -92,12 +92,12 @@ class MessagePlan:
 
     def render(self, known: Known) -> dict[str, str] | Withheld:
         """The message's fields in the order that its channel expects, or why there is no message."""
-        missing = self._missing(known.stores) if self.stores else None
+        missing = [each for each in self.stores if known.stores.get(each) is None]
         if missing and self.withhold:
             return Withheld("not in store", ", ".join(sorted(missing)))
-        context = self.roots.context(known)
+        context = self.roots.context(known) if self.roots.asked else {}
         for step in self.steps:
-            if missing and step.default is not None and not missing.isdisjoint(step.stores):
+            if missing and step.default is not None and not step.stores.isdisjoint(missing):
                 context[step.field] = step.default
                 continue
             try:
@@ -109,9 +109,6 @@ class MessagePlan:
             if not fields[field].strip():
                 return Withheld("empty subject" if field == "subject" else "empty field", field)
         return fields
-
-    def _missing(self, found: Mapping[str, object]) -> frozenset[str]:
-        return frozenset(each for each in self.stores if found.get(each) is None)
 
 
 def plan(

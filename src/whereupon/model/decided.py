@@ -16,7 +16,7 @@ COUNTING = (*OPEN, SENT, UNKNOWN)
 """States of messages that count in a limit (line.md, *Limits, age, order*)."""
 
 
-class Trace(msgspec.Struct, array_like=True):
+class Trace(msgspec.Struct, array_like=True, gc=False):
     """What one campaign made of one event. `counts` are the messages counted for each of its limits, before this one.
 
     `fields` is the message as rendered, empty where nothing was; `detail` says more about `reason`.
@@ -51,7 +51,7 @@ class Trace(msgspec.Struct, array_like=True):
         )
 
 
-class EventRecord(msgspec.Struct, array_like=True):
+class EventRecord(msgspec.Struct, array_like=True, gc=False):
     """One event of a batch: as it came, what the stores knew of the person, and what each matching campaign made of it.
 
     `unmet` are the campaigns that were asked and whose audience it didn't meet.
@@ -73,7 +73,7 @@ class EventRecord(msgspec.Struct, array_like=True):
         return next((each for each in self.traces if each.campaign == campaign), None)
 
 
-class Repeat(msgspec.Struct, array_like=True):
+class Repeat(msgspec.Struct, array_like=True, gc=False):
     """An event that had been decided before."""
 
     partition: int

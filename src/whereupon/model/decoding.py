@@ -80,7 +80,7 @@ def decoder(stream: Stream, zone: tzinfo, variables: Mapping[str, VariableType] 
         try:
             if value is None or len(value) > LARGEST or not value.isascii():
                 value = _sound(value)
-            if value.count(b"{") + value.count(b"[") > DEEPEST:
+            if b"[" in value or value.find(b"{", 1) > 0:
                 _refuse_depth(value)
             fields, event_id, time = taken(value)
             if special:
@@ -126,7 +126,7 @@ def _taker(
             if type(each) is not str:
                 found[name] = values.as_text(each)
         fields = found if len(found) == size else blank | found
-        if value.find(b"\\u0000") >= 0:
+        if b"\\" in value and b"\\u0000" in value:
             _refuse_nul({**fields, id_field: written})
         short = type(written) is str and len(written) <= LONGEST_ID
         return fields, written if short else _event_id(written), time
@@ -157,7 +157,7 @@ def _framed(value: bytes) -> str:
 
 
 def _refuse_depth(value: bytes) -> None:
-    if too_deep(value):
+    if value.count(b"{") + value.count(b"[") > DEEPEST and too_deep(value):
         raise _Unusable("", f"it is nested deeper than {DEEPEST} levels")
 
 

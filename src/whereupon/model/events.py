@@ -9,6 +9,8 @@ from enum import Enum
 
 import msgspec
 
+_encode = msgspec.json.Encoder().encode
+
 
 class RawEvent(msgspec.Struct, frozen=True, gc=False):
     """One event as the stream gave it. `at` is the broker's time, UTC milliseconds (0 = unknown)."""
@@ -28,7 +30,7 @@ class Batch:
     events: Sequence[RawEvent]
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One message to one person, as the journal holds it and as a channel sends it, at every try the same.
 
     `event` and `campaign` are the journal's numbers; `key` is the idempotency key; `address` is where it goes;
@@ -102,5 +104,4 @@ class Filled:
 
 def message_key(stream: int, event_id: str, campaign: int, person: str, channel: int) -> str:
     """SHA-256 of the JSON array [stream, event id, campaign, person, channel] of internal ids (line.md, Identity)."""
-    array = msgspec.json.encode((stream, event_id, campaign, person, channel))
-    return hashlib.sha256(array).hexdigest()
+    return hashlib.sha256(_encode((stream, event_id, campaign, person, channel))).hexdigest()

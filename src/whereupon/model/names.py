@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 from whereupon.model.errors import SetupError
 from whereupon.model.tree import fields_of
 
@@ -18,8 +20,7 @@ if TYPE_CHECKING:
 Origin = Literal["stream", "store", "row"]
 
 
-@dataclass(slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True, gc=False):
     """What is known when a condition or content is asked.
 
     `stream` holds the event's fields; `stores` the records by store name (None = looked up and not found); `row` the

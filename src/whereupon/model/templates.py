@@ -31,9 +31,11 @@ class Written:
 
     def maker(self, escape: bool) -> Callable[[object, Mapping[str, object]], str]:
         """How its text is made from a context; raises TemplateProblem naming what nothing fills."""
-        render_strict = self.template.render_strict
+        quick, render_strict = self.template.quick, self.template.render_strict
 
         def make(known: object, context: Mapping[str, object]) -> str:
+            if (made := quick(context, escape=escape)) is not None:
+                return made
             try:
                 text, unresolved = render_strict(context, escape=escape)
             except RenderError as error:

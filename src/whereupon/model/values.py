@@ -133,9 +133,10 @@ def milliseconds(value: str | int | float | bool | None, zone: tzinfo) -> int | 
 
     Milliseconds too large for a calendar are kept as they are.
     """
+    if type(value) is int:
+        return value if value >= 0 else None
     if not isinstance(value, str):
-        usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
-        return int(value or 0) if usable else None
+        return int(value) if isinstance(value, float) and 0 <= value < math.inf else None
     value = value.strip(" ")
     if value[4:5] != "-" and value.isdigit() and value.isascii() and len(value) > 8:
         return int(value[:20])

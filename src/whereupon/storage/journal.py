@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple
 
 from whereupon.connect.databases import Database
@@ -194,10 +195,11 @@ class Journal:
         made: list[Decision] = []
         try:
             with self._turns.transaction() as session:
-                session.lock_rows(sorted({hashed(person) for person, _ in ask.identities}))
+                session.lock_rows(hashed(person) for person, _ in ask.identities)
                 decision, joined = settle(self._read(session, ask, self._moved(session, ask)))
                 made.append(decision)
-                self._write(session, decision, joined)
+                with session.together():
+                    self._write(session, decision, joined)
                 point("before-t1-commit")
         except CommitUnknown:
             self._unsure = _Unsure(ask, made[0], then)
@@ -282,11 +284,9 @@ class Journal:
             session.insert("waiting", WAITING, waiting)
 
     def _tallied(self, outcomes: Sequence[tuple[object, ...]], now: int) -> list[tuple[object, ...]]:
-        counts = Counter(
-            (row[1], OPENED if row[5] not in (WITHHELD, FAILED) else row[5], row[6]) for row in outcomes
-        )
         return [
-            (campaign, now // DAY, state, why, self.owner, n) for (campaign, state, why), n in counts.items()
+            (campaign, now // DAY, state if state in (WITHHELD, FAILED) else OPENED, why, self.owner, n)
+            for (campaign, state, why), n in Counter(map(itemgetter(1, 5, 6), outcomes)).items()
         ]
 
     def _note_hour(self, session: Session, now: int, first: int) -> None:

@@ -31,7 +31,8 @@ _table(
     given("at_offset", Id()),
     given("at", Id()),
     given("seen", Id()),
-    UniqueConstraint("person", "event_id", "stream", name="event_once"),
+    # Not a constraint: SQLite doesn't know that a constraint's index holds the id too, and would read the event for it.
+    Index("event_once", "person", "event_id", "stream", unique=True),
 )
 _table(
     "outcome",

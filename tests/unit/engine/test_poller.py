@@ -68,7 +68,8 @@ class Polling:
         """The next batch, without what is of no use."""
         polled = self.poller.next(5)
         assert polled is not None
-        return [each for each in polled.batch.events if self.poller.wants(polled.epoch, each)]
+        wanted = self.poller.wanted(polled.epoch)
+        return [each for each in polled.batch.events if each.offset >= wanted.get(each.partition, 0)]
 
     def end(self) -> None:
         self.stop.set()

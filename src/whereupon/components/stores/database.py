@@ -150,7 +150,7 @@ class DatabaseStore(Store[DatabaseProvider, DatabaseConfig]):
         return own  # type: ignore[no-any-return]
 
     # ------------------------------------------------------------------------------------------ finding
-    def find(self, keys: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+    def find(self, keys: Sequence[str]) -> Mapping[str, dict[str, str]]:
         """The records of these keys, as asked for, that exist; one query."""
         meant = {key: trimmed for key in keys if not _key_flaw(trimmed := key.strip())}
         if not meant:

@@ -61,7 +61,7 @@ class Memory(Store[Nothing, MemoryConfig]):
         """Let the next `find` or `fill` raise this."""
         self._failures.append(error)
 
-    def find(self, keys: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+    def find(self, keys: Sequence[str]) -> Mapping[str, dict[str, str]]:
         """The records of these keys that exist."""
         self._stumble()
         with self.records.lock:

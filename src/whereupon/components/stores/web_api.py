@@ -98,7 +98,7 @@ class WebApi(Store[Nothing, WebApiConfig]):
         self._there = False
 
     # ------------------------------------------------------------------------------------------ finding
-    def find(self, keys: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+    def find(self, keys: Sequence[str]) -> Mapping[str, dict[str, str]]:
         """The records of these keys, as asked for, that exist."""
         meant = {key: trimmed for key in keys if not _key_flaw(trimmed := key.strip())}
         calls = [self._call("GET", self._record(each), tag=each) for each in dict.fromkeys(meant.values())]

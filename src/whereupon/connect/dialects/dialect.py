@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Literal
 
 import msgspec
@@ -124,7 +125,7 @@ def chunks(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
 def values(rows: Sequence[Row]) -> tuple[str, tuple[Any, ...]]:
     """`(?, ?), (?, ?)` and its parameters."""
     one = "(" + ", ".join("?" * len(rows[0])) + ")"
-    return ", ".join([one] * len(rows)), tuple(value for row in rows for value in row)
+    return ", ".join([one] * len(rows)), tuple(chain.from_iterable(rows))
 
 
 def as_json(columns: Columns, rows: Sequence[Row]) -> str:

@@ -40,8 +40,8 @@ class Template:
         "_block",
         "_changes",
         "_depth",
-        "_pattern",
-        "_slots",
+        "_gaps",
+        "_pieces",
         "paths",
         "references",
         "source",
@@ -56,10 +56,8 @@ class Template:
         self._block = block
         self._changes = findings.changes
         self._depth = depth
-        self._slots = _plain_slots(block)
-        self._pattern = "".join(
-            "%s" if isinstance(p, Output) else str(p).replace("%", "%%") for p in block.parts
-        )
+        self._gaps = _plain_gaps(block)
+        self._pieces = ["" if isinstance(each, Output) else str(each) for each in block.parts]
 
     def render(self, context: Mapping[str, object], *, limits: Limits = DEFAULT_LIMITS) -> str:
         """The filled-in text, as Velocity gives it: a reference without a value prints itself, unless it is quiet ($!).
@@ -77,43 +75,44 @@ class Template:
             raise RenderError(
                 "The template is nested too deeply.", hint=f"Nest at most {limits.depth} parts."
             )
-        if self._slots is not None and (found := self._quickly(self._slots, context, limits, escape)):
-            return found
+        if (text := self.quick(context, limits=limits, escape=escape)) is not None:
+            return Rendered(text, ())
         scope = Scope(context, limits=limits, escape=escape, changes=self._changes)
         # After #stop, and after #break outside of a loop, what was put out before stands.
         with suppress(Stop, Break):
             self._block.render(scope)
         return Rendered(scope.text(), tuple(scope.unresolved))
 
-    def _quickly(
-        self, slots: tuple[tuple[str, bool], ...], context: Mapping[str, object], limits: Limits, escape: bool
-    ) -> Rendered | None:
-        """The result where all that is put in are texts or quiet gaps, which is most messages."""
-        texts: list[str] = []
-        for name, quiet in slots:
+    def quick(
+        self, context: Mapping[str, object], *, limits: Limits = DEFAULT_LIMITS, escape: bool = False
+    ) -> str | None:
+        """The text where all that is put in are texts or quiet gaps, which is most messages; None elsewhere."""
+        if self._gaps is None:
+            return None
+        pieces = self._pieces.copy()
+        for place, name, quiet in self._gaps:
             value = context.get(name)
-            if type(value) is str:
-                texts.append(escaped_html(value) if escape else value)
-            elif value is None and quiet:
-                texts.append("")
-            else:
-                return None
-        text = self._pattern % tuple(texts)
-        return Rendered(text, ()) if len(text) <= limits.output else None
+            if type(value) is not str:
+                if value is not None or not quiet:
+                    return None
+                value = ""
+            pieces[place] = escaped_html(value) if escape else value
+        text = "".join(pieces)
+        return text if len(text) <= limits.output else None
 
 
-def _plain_slots(block: Block) -> tuple[tuple[str, bool], ...] | None:
-    """Name and quietness of each reference, if the template has nothing but plain ones."""
-    slots: list[tuple[str, bool]] = []
-    for part in block.parts:
+def _plain_gaps(block: Block) -> tuple[tuple[int, str, bool], ...] | None:
+    """Place, name and quietness of each reference, if the template has nothing but plain ones."""
+    gaps: list[tuple[int, str, bool]] = []
+    for place, part in enumerate(block.parts):
         if isinstance(part, str):
             continue
         if not isinstance(part, Output) or part.slashes or part.before:
             return None
         if part.reference.steps or part.reference.alternate:
             return None
-        slots.append((part.reference.root, part.reference.quiet))
-    return tuple(slots)
+        gaps.append((place, part.reference.root, part.reference.quiet))
+    return tuple(gaps)
 
 
 def parse(source: str) -> Template:

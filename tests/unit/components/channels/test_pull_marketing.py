@@ -36,7 +36,7 @@ class Shelf(Store[Nothing, Nothing]):
         """Well."""
         yield Stage("Shelf", ok=True, message="It stands.")
 
-    def find(self, keys: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+    def find(self, keys: Sequence[str]) -> Mapping[str, dict[str, str]]:
         """What is there."""
         return {key: self.records[key] for key in keys if key in self.records}
 

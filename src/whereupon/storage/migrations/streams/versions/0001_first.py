@@ -39,9 +39,9 @@ def upgrade() -> None:
         Column("at_offset", Id(), nullable=False),
         Column("at", Id(), nullable=False),
         Column("seen", Id(), nullable=False),
-        UniqueConstraint("person", "event_id", "stream", name="event_once"),
         sqlite_with_rowid=False,
     )
+    op.create_index("event_once", "event", ["person", "event_id", "stream"], unique=True)
     op.create_table(
         "outcome",
         Column("event", Id(), primary_key=True, autoincrement=False, nullable=False),
