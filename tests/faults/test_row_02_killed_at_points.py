@@ -126,7 +126,7 @@ class Doomed:
         self.survived: list[str] = []
         self._made = made
         self._stash = system.folder / "Stash"
-        self._trickle = Trickle(self._send, sign_ins(itertools.count(first)), rate=20)
+        self._trickle = Trickle(self._send, sign_ins(itertools.count(first)), rate=8)
         self._numbers = itertools.count()
 
     def meet(self, fates: Sequence[Doom]) -> list[Produced]:

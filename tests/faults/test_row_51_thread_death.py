@@ -70,7 +70,7 @@ class Dying:
 def test_a_service_that_lost_a_thread_ends_and_says_which(
     keyed: KeyedSink, tmp_path: Path, system_of: Callable[..., System], bar: Bar, fault_report: Report
 ) -> None:
-    rounds = bar(quick=1, full=5)
+    rounds = bar(quick=1, full=3)
     system, numbers = system_of(setup(stream=local(), channels=[web_hook(keyed.url)])), itertools.count()
     produced, began = list[Produced](), time.monotonic()
     for number, thread in enumerate(ENDING * rounds):

@@ -96,7 +96,7 @@ def test_a_table_run_lets_sign_ins_go_first_and_writes_to_each_person_once_whoev
 ) -> None:
     people, beside = bar(quick=5_000, full=1_000_000), bar(quick=4.0, full=30.0)
     # On a small machine the run's process takes a core from the service: a few turns of its scheduler are no queue.
-    spare = bar(quick=500, full=50)
+    spare = bar(quick=1_500, full=50)
     # Few connections: what is open of the run is seconds of work.
     channel = web_hook(sink.url, concurrency=bar(quick=4, full=32))
     system = system_of(with_people(tmp_path / "here", people, channel))
