@@ -20,7 +20,7 @@ Report = Callable[[Mapping[str, Any]], None]
 pytestmark = [pytest.mark.fault(1), pytest.mark.outside, pytest.mark.process, pytest.mark.slow]
 
 
-CONNECTIONS = 4
+CONNECTIONS = 64
 """What a kill repeats is what the connections were at: with 64 of them it is 8 % of these events, not 3 %."""
 
 
