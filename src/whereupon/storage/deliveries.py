@@ -33,6 +33,7 @@ ATTEMPT: Columns = {
 }
 PAIR: Columns = {"event": "id", "campaign": "id"}
 RANGE: Columns = {"first": "id", "last": "id", "campaign": "id", "first_try": "id", "finished": "id"}
+_WITHIN = "outcome.event BETWEEN k.first AND k.last AND outcome.campaign = k.campaign"
 APART = 20
 """Milliseconds that the times of messages sent in a row may differ to be noted as one: those of the first."""
 Pair = tuple[int, int]
@@ -122,10 +123,10 @@ class Deliveries:
         return frozenset(gone)
 
     def _note_sent(self, session: Session, sent: Sequence[Receipt]) -> None:
+        rows = ranges([(r.message.campaign, r.message.event, r.started, r.ended) for r in sent])
         moved = session.update(
             "outcome", f"state = '{SENT}', reason = '', tries = 1, first_try = k.first_try, finished = k.finished", "k",
-            RANGE, ranges(sent), on="outcome.event BETWEEN k.first AND k.last AND outcome.campaign = k.campaign"
-            f" AND outcome.state = '{SENDING}' AND outcome.owner = {int(self.owner)}",
+            RANGE, rows, on=f"{_WITHIN} AND outcome.state = '{SENDING}' AND outcome.owner = {int(self.owner)}",
         )  # fmt: skip
         if moved < len(sent):
             raise _SomeGone
@@ -208,9 +209,8 @@ class Deliveries:
 
     def _leave(self, session: Session, pairs: Sequence[Pair], before: str) -> list[Pair]:
         moved = session.update(
-            "outcome", f"state = '{SENDING}'", "k", PAIR, pairs,
-            on="outcome.event = k.event AND outcome.campaign = k.campaign"
-            f" AND outcome.state = '{before}' AND outcome.owner = {int(self.owner)}",
+            "outcome", f"state = '{SENDING}'", "k", RANGE, ranges([(c, event, 0, 0) for event, c in pairs]),
+            on=f"{_WITHIN} AND outcome.state = '{before}' AND outcome.owner = {int(self.owner)}",
         )  # fmt: skip
         sending = list(pairs)
         if moved < len(pairs):
@@ -307,11 +307,12 @@ class Deliveries:
         return (row[0], row[1]) if row else ("", "")
 
 
-def ranges(sent: Sequence[Receipt]) -> list[tuple[int, int, int, int, int]]:
-    """Receipts as (first, last event, campaign, started, ended): events in a row, whose times hardly differ."""
+def ranges(messages: Sequence[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int, int]]:
+    """(campaign, event, started, ended) of each message as (first, last event, campaign, started, ended): events in a
+    row, whose times hardly differ."""
     found: list[tuple[int, int, int, int, int]] = []
     first = last = campaign = started = ended = 0
-    for each in sorted([(r.message.campaign, r.message.event, r.started, r.ended) for r in sent]):
+    for each in sorted(messages):
         if (
             each[1] == last + 1 and each[0] == campaign
             and abs(each[2] - started) <= APART and abs(each[3] - ended) <= APART
@@ -322,7 +323,7 @@ def ranges(sent: Sequence[Receipt]) -> list[tuple[int, int, int, int, int]]:
             found.append((first, last, campaign, started, ended))
         campaign, first, started, ended = each
         last = first
-    return [*found, (first, last, campaign, started, ended)] if sent else found
+    return [*found, (first, last, campaign, started, ended)] if messages else found
 
 
 def _ending(receipt: Receipt) -> Ending:

@@ -295,7 +295,7 @@ def test_what_was_sent_at_its_first_try_is_noted_by_ranges(book: Book) -> None:
         Receipt(message, Result.ACCEPTED, started=started, ended=ended)
         for message, (started, ended) in zip(messages, times, strict=False)
     ]
-    found = ranges(sent[::-1])
+    found = ranges([(CAMPAIGN, each.message.event, each.started, each.ended) for each in sent[::-1]])
     assert [each[:2] for each in found] == [(1, 2), (3, 3), (4, 4), (5, 5)]
     for _ in range(2):
         book.deliveries.finish([], sent=sent, now=NOW)
