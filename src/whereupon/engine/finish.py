@@ -225,7 +225,8 @@ class Finisher:
             self._note(gathered, sent, [each for one in departing for each in one.over], departing)
 
     def _gathered(self) -> tuple[list[Handful], threading.Event | None]:
-        """Receipts of up to 20 ms or about 2,000 from the first that comes on; and whom to tell that they are noted."""
+        """Receipts of up to 20 ms or about 2,000 from the first that comes on, fewer where a lane runs out of messages;
+        and whom to tell that they are noted."""
         found: list[Handful] = []
         count, wait, until = 0, 0.05, 0.0
         while count < MOST:
@@ -238,7 +239,7 @@ class Finisher:
             found.append(item)
             count += len(item.receipts)
             until = until or self._clock.monotonic() + GATHER
-            wait = until - self._clock.monotonic()
+            wait = 0.0 if self._starves() else until - self._clock.monotonic()
         return found, None
 
     def _sorted(self, gathered: Sequence[Handful]) -> tuple[list[Receipt], list[Ending]]:
@@ -255,6 +256,9 @@ class Finisher:
                 else:
                     endings.append(self._ending(handful.channel, each))
         return sent, endings
+
+    def _starves(self) -> bool:
+        return any(each.queued and each.lane.half_empty for each in self.outlets)
 
     def _note(
         self, gathered: Sequence[Handful], sent: Sequence[Receipt], endings: Sequence[Ending],

@@ -81,6 +81,11 @@ class Lane:
 
     # -- for the threads that bring messages -------------------------------------------------------------------
 
+    @property
+    def half_empty(self) -> bool:
+        """Whether it has room for half of what it can hold."""
+        return self.room() * 2 >= self._most
+
     def room(self) -> int:
         """How many messages it would take now: none while the other side is away, one when a probe is due."""
         if self._stopping or not self._fresh():

@@ -33,9 +33,10 @@ ATTEMPT: Columns = {
 }
 PAIR: Columns = {"event": "id", "campaign": "id"}
 RANGE: Columns = {"first": "id", "last": "id", "campaign": "id", "first_try": "id", "finished": "id"}
-_WITHIN = "outcome.event BETWEEN k.first AND k.last AND outcome.campaign = k.campaign"
 APART = 20
 """Milliseconds that the times of messages sent in a row may differ to be noted as one: those of the first."""
+SHORT = 8
+"""Messages of a range on average above which ranges are worth it."""
 Pair = tuple[int, int]
 
 
@@ -123,10 +124,10 @@ class Deliveries:
         return frozenset(gone)
 
     def _note_sent(self, session: Session, sent: Sequence[Receipt]) -> None:
-        rows = ranges([(r.message.campaign, r.message.event, r.started, r.ended) for r in sent])
+        rows, on = _matching([(r.message.campaign, r.message.event, r.started, r.ended) for r in sent])
         moved = session.update(
             "outcome", f"state = '{SENT}', reason = '', tries = 1, first_try = k.first_try, finished = k.finished", "k",
-            RANGE, rows, on=f"{_WITHIN} AND outcome.state = '{SENDING}' AND outcome.owner = {int(self.owner)}",
+            RANGE, rows, on=f"{on} AND outcome.state = '{SENDING}' AND outcome.owner = {int(self.owner)}",
         )  # fmt: skip
         if moved < len(sent):
             raise _SomeGone
@@ -208,9 +209,10 @@ class Deliveries:
         return row[0] if row else None
 
     def _leave(self, session: Session, pairs: Sequence[Pair], before: str) -> list[Pair]:
+        rows, on = _matching([(campaign, event, 0, 0) for event, campaign in pairs])
         moved = session.update(
-            "outcome", f"state = '{SENDING}'", "k", RANGE, ranges([(c, event, 0, 0) for event, c in pairs]),
-            on=f"{_WITHIN} AND outcome.state = '{before}' AND outcome.owner = {int(self.owner)}",
+            "outcome", f"state = '{SENDING}'", "k", RANGE, rows,
+            on=f"{on} AND outcome.state = '{before}' AND outcome.owner = {int(self.owner)}",
         )  # fmt: skip
         sending = list(pairs)
         if moved < len(pairs):
@@ -324,6 +326,22 @@ def ranges(messages: Sequence[tuple[int, int, int, int]]) -> list[tuple[int, int
         campaign, first, started, ended = each
         last = first
     return [*found, (first, last, campaign, started, ended)] if messages else found
+
+
+def _matching(
+    messages: Sequence[tuple[int, int, int, int]],
+) -> tuple[list[tuple[int, int, int, int, int]], str]:
+    """The rows of these messages: by ranges `k` where those are few, else one by one."""
+    rows = ranges(messages)
+    if len(rows) * SHORT >= len(messages):
+        single = [(event, event, campaign, started, ended) for campaign, event, started, ended in messages]
+        return single, "outcome.event = k.first AND outcome.campaign = k.campaign"
+    # Without the numbers PostgreSQL reads the whole table for them.
+    first, last = min(row[0] for row in rows), max(row[1] for row in rows)
+    return rows, (
+        f"outcome.event BETWEEN {first} AND {last}"
+        " AND outcome.event BETWEEN k.first AND k.last AND outcome.campaign = k.campaign"
+    )
 
 
 def _ending(receipt: Receipt) -> Ending:

@@ -287,7 +287,11 @@ def test_after_any_history_the_figures_equal_a_recount(
     book.database.close()
 
 
-def test_what_was_sent_at_its_first_try_is_noted_by_ranges(book: Book) -> None:
+@pytest.mark.parametrize("short", [0, 100])
+def test_what_was_sent_at_its_first_try_is_noted_by_ranges_or_one_by_one(
+    book: Book, monkeypatch: pytest.MonkeyPatch, short: int
+) -> None:
+    monkeypatch.setattr("whereupon.storage.deliveries.SHORT", short)
     decision = book.decide(*[f"person {number}" for number in range(6)])
     messages = [book.message(each) for each in decision.record.events]
     times = [(NOW, NOW + 5), (NOW + 9, NOW + 9), (NOW + 90, NOW + 95), (NOW, NOW + 5), (NOW, NOW + 60)]
@@ -295,15 +299,18 @@ def test_what_was_sent_at_its_first_try_is_noted_by_ranges(book: Book) -> None:
         Receipt(message, Result.ACCEPTED, started=started, ended=ended)
         for message, (started, ended) in zip(messages, times, strict=False)
     ]
-    found = ranges([(CAMPAIGN, each.message.event, each.started, each.ended) for each in sent[::-1]])
-    assert [each[:2] for each in found] == [(1, 2), (3, 3), (4, 4), (5, 5)]
     for _ in range(2):
-        book.deliveries.finish([], sent=sent, now=NOW)
+        book.deliveries.finish([], sent=sent[::-1], now=NOW)
     assert book.states() == ["sent"] * 5 + ["sending"]
-    assert book.rows("SELECT tries, first_try, finished FROM outcome WHERE event = 3") == [
-        (1, NOW + 90, NOW + 95)
-    ]
+    noted = book.rows("SELECT tries, first_try, finished FROM outcome WHERE event IN (3, 5) ORDER BY event")
+    assert noted == [(1, NOW + 90, NOW + 95), (1, NOW, NOW + 60)]
     assert book.figures() == book.recount()
+
+
+def test_events_in_a_row_are_a_range_while_their_times_hardly_differ() -> None:
+    tried = [(1, 7, 0, 5), (1, 6, 9, 9), (1, 9, 0, 5), (1, 10, 90, 95), (2, 11, 90, 95)]
+    assert ranges(tried) == [(6, 7, 1, 9, 9), (9, 9, 1, 0, 5), (10, 10, 1, 90, 95), (11, 11, 2, 90, 95)]
+    assert ranges([]) == []
 
 
 def test_a_sent_message_that_somebody_else_has_by_now_stays_as_it_is_and_the_others_are_noted(
