@@ -90,7 +90,8 @@ def test_where_no_key_is_known_what_was_under_way_is_unknown_unless_the_stash_is
         assert unknown <= 4  # its connections
         assert found.pop("dead letter", 0) == unknown
         assert found == {"sent": EVENTS - unknown}
-        assert unknown == 0 if at != "before-stash" else unknown > 0
+        # T2 has the next ones leave: after it they are under way already.
+        assert unknown == 0 if at in ("after-stash", "before-t2") else unknown > 0 or at == "after-t2"
         assert loaded(world).new == EVENTS - unknown
         assert figures(world)[0] == figures(world)[1]
 

@@ -246,9 +246,9 @@ def test_a_message_lives_its_whole_life(owners: Callable[[int], Book]) -> None:
     decision = book.decide("ada", "bob", state=QUEUED, dead=1)
     pairs = [each[:2] for each in book.deliveries.queued(CHANNEL, after=0, most=9)]
     assert (
-        book.deliveries.leave(pairs, before=QUEUED)
+        book.deliveries.finish([], now=NOW, leaving={QUEUED: pairs})
         == set(pairs)
-        == book.deliveries.leave(pairs, before=QUEUED)
+        == book.deliveries.finish([], now=NOW, leaving={QUEUED: pairs})
     )
     book.ends(
         decision,
@@ -260,7 +260,7 @@ def test_a_message_lives_its_whole_life(owners: Callable[[int], Book]) -> None:
         attempt=(NOW, NOW, "503\0"),
     )
     assert len(book.deliveries.due(CHANNEL, now=NOW, most=1)) == 1
-    book.deliveries.leave(pairs, before=WAITING)
+    book.deliveries.finish([], now=NOW, leaving={WAITING: pairs})
     dead = DeadLetter("send", "Hello to " + "x" * 500, "lost\0", None, 1, CAMPAIGN)
     for _ in range(2):
         book.ends(decision, UNKNOWN, reason="answer lost", tries=2, attempt=(NOW, NOW, "lost"), dead=dead)

@@ -155,7 +155,7 @@ def left(services: list[Written]) -> BatchRecord:
         now=NOW,
     )
     pair = (old.event, old.campaign)
-    assert lost.deliveries.leave([pair], before=WAITING) == {pair}
+    assert lost.deliveries.finish([], now=NOW, leaving={WAITING: [pair]}) == {pair}
     return record
 
 
@@ -180,7 +180,7 @@ def test_a_service_that_comes_back_moves_nothing_that_is_no_longer_its_own(
 ) -> None:
     take_over(found, window=DAY)
     ids = [each.id for each in left.events]
-    assert services[1].deliveries.leave([(ids[0], CAMPAIGN)], before=QUEUED) == frozenset()
+    assert services[1].deliveries.finish([], now=NOW, leaving={QUEUED: [(ids[0], CAMPAIGN)]}) == frozenset()
     fresh = messages(left)[0]
     services[1].deliveries.finish([Ending(fresh, CHANNEL, SENT, finished=NOW + 70_000)], now=NOW + 70_000)
     assert rows(found, f"SELECT state, owner FROM outcome WHERE event = {fresh.event}") == [(QUEUED, 1)]

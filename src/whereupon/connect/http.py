@@ -18,6 +18,8 @@ from whereupon.connect.vetting import Vetting
 
 KEPT = 65_536
 """Bytes of an answer's body that are kept; the rest is read and dropped."""
+UNASKED = 1_000_000
+"""Bytes of a body up to which libcurl asks for nothing before it sends it (its threshold is 1 MiB)."""
 IDLE = 3
 """Seconds after which an idle connection isn't used again where an answer lost can't be asked for anew. Servers close
 theirs after 5 s or more, and libcurl looks for closed ones once a second at most."""
@@ -122,7 +124,8 @@ class _Handle:
             self.timeout = call.timeout
         if pinned:
             curl.setopt(pycurl.RESOLVE, [_resolution(call.url, pinned)])
-        curl.setopt(pycurl.HTTPHEADER, [*call.headers, "Expect:"])
+        plain = call.headers and len(body or b"") <= UNASKED
+        curl.setopt(pycurl.HTTPHEADER, call.headers if plain else [*call.headers, "Expect:"])
         if body and self._once_only:
             # libcurl sends a request again by itself when a kept connection dies unanswered, if it can rewind the
             # body. A body that can only be read forward makes that error 65 instead.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
-from whereupon.engine.departures import Departures
+from whereupon.engine.departures import Departing, Departures
 from whereupon.engine.lane import Lane
 from whereupon.engine.outlet import Outlet
 from whereupon.engine.presence import PROBES
@@ -16,12 +18,12 @@ from whereupon.engine.pulse import Pulse
 from whereupon.engine.verdicts import Manners, Tried, ended
 from whereupon.host.clock import Clock
 from whereupon.host.logs import logger
-from whereupon.model.decided import QUEUED, SENT, WAITING, BatchRecord
+from whereupon.model.decided import QUEUED, WAITING, BatchRecord
 from whereupon.model.errors import WhereuponError
 from whereupon.model.events import Message, Receipt, Result
-from whereupon.storage.deliveries import Deliveries, Ending
+from whereupon.storage.deliveries import Deliveries, Ending, Pair
 from whereupon.storage.recovery import Found
-from whereupon.storage.stash import Stash, line
+from whereupon.storage.stash import Page, Stash, line
 
 MOST = 2_000
 """Receipts that one T2 notes."""
@@ -29,6 +31,16 @@ GATHER = 0.02
 """Seconds that a T2 waits for more of them."""
 T = TypeVar("T")
 log = logger("finish")
+
+
+@dataclass(slots=True)
+class Handful:
+    """Receipts that a lane handed over, and the page of the stash where those of sent messages stand, if any does."""
+
+    channel: int
+    receipts: Sequence[Receipt]
+    page: Page | None = None
+    lines: int = 0
 
 
 class _Abandoned(Exception):
@@ -52,14 +64,11 @@ class Finisher:
         self._outlets: dict[int, Outlet] = {}
         self._manners: dict[int, tuple[Manners, str, bool]] = {}
         self._runs: dict[int, dict[int, int]] = {}
-        self._receipts: queue.SimpleQueue[tuple[int, Sequence[Receipt]] | threading.Event] = (
-            queue.SimpleQueue()
-        )
+        self._receipts: queue.SimpleQueue[Handful | threading.Event] = queue.SimpleQueue()
         self._lock = threading.RLock()
         self._departures = Departures(
-            deliveries, clock=clock, steady=self.steady, paused=paused, insist=self._insist, lock=self._lock,
-            pulse=pulse,
-        )  # fmt: skip
+            deliveries, clock=clock, steady=self.steady, paused=paused, lock=self._lock
+        )
         self._began = clock.now() - int(1000 * clock.monotonic())
         self._stopping = self._abandoned = False
         self._thread = threading.Thread(target=self._run, name="finish", daemon=True)
@@ -91,8 +100,12 @@ class Finisher:
         noted.wait(grace)
 
     def done(self, channel: int, receipts: Sequence[Receipt]) -> None:
-        """Receipts of a lane; called by its thread."""
-        self._receipts.put((channel, receipts))
+        """Receipts of a lane; called by its thread. What was sent stands in the stash's file when it returns, so that
+        the end of the process loses nothing of it; only the disk's word is waited for by the finisher."""
+        handful = Handful(channel, receipts)
+        with contextlib.suppress(WhereuponError):
+            self._write(handful)
+        self._receipts.put(handful)
 
     # -- lanes -------------------------------------------------------------------------------------------------
 
@@ -197,36 +210,74 @@ class Finisher:
         with contextlib.suppress(_Abandoned):
             while not (self._stopping and self._receipts.empty()):
                 gathered, noted = self._gathered()
-                if gathered:
-                    self._note(gathered)
+                self._round(gathered)
                 if noted is not None:
                     noted.set()
-                if not self._stopping:
-                    self._feed()
 
-    def _gathered(self) -> tuple[list[tuple[int, Receipt]], threading.Event | None]:
-        """Receipts of up to 20 ms or 2,000 from the first that comes on; and whom to tell that they are noted."""
-        found: list[tuple[int, Receipt]] = []
-        wait, until = 0.05, 0.0
-        while len(found) < MOST:
+    def _round(self, gathered: Sequence[Handful]) -> None:
+        sent, endings = self._sorted(gathered)
+        if endings:
+            # Those that queue or wait again come before others: what leaves next is asked for after they are noted.
+            self._note(gathered, sent, endings)
+            gathered, sent = (), []
+        departing = [] if self._stopping else self._departing()
+        if gathered or departing:
+            self._note(gathered, sent, [each for one in departing for each in one.over], departing)
+
+    def _gathered(self) -> tuple[list[Handful], threading.Event | None]:
+        """Receipts of up to 20 ms or about 2,000 from the first that comes on, fewer where a lane runs out of messages;
+        and whom to tell that they are noted."""
+        found: list[Handful] = []
+        count, wait, until = 0, 0.05, 0.0
+        while count < MOST:
             try:
                 item = self._receipts.get(timeout=max(0.0, wait))
             except queue.Empty:
                 break
             if isinstance(item, threading.Event):
                 return found, item
-            found += ((item[0], receipt) for receipt in item[1])
+            found.append(item)
+            count += len(item.receipts)
             until = until or self._clock.monotonic() + GATHER
-            wait = until - self._clock.monotonic()
+            wait = 0.0 if self._starves() else until - self._clock.monotonic()
         return found, None
 
-    def _note(self, gathered: Sequence[tuple[int, Receipt]]) -> None:
-        endings = [self._ending(channel, receipt) for channel, receipt in gathered]
-        self._persist(endings, [receipt for _, receipt in gathered])
+    def _sorted(self, gathered: Sequence[Handful]) -> tuple[list[Receipt], list[Ending]]:
+        """Nearly all were sent at their first try, and need no more thought; the others' endings."""
+        sent: list[Receipt] = []
+        endings: list[Ending] = []
+        tried = self._departures.tried
+        for handful in gathered:
+            known = handful.channel in self._manners
+            for each in handful.receipts:
+                first = not tried or (each.message.event, each.message.campaign) not in tried
+                if first and known and each.result is Result.ACCEPTED:
+                    sent.append(each)
+                else:
+                    endings.append(self._ending(handful.channel, each))
+        return sent, endings
+
+    def _starves(self) -> bool:
+        return any(each.queued and each.lane.half_empty for each in self.outlets)
+
+    def _note(
+        self, gathered: Sequence[Handful], sent: Sequence[Receipt], endings: Sequence[Ending],
+        departing: Sequence[Departing] = (),
+    ) -> None:  # fmt: skip
+        """The stash, then T2, tried again until both hold: a receipt is never dropped."""
+        leaving: dict[str, list[Pair]] = defaultdict(list)
+        for each in departing:
+            leaving[each.before] += each.pairs
+        self._insist(lambda: self._secure(gathered))
+        now = self._clock.now()
+        sending = self._insist(lambda: self._deliveries.finish(endings, sent=sent, leaving=leaving, now=now))
+        self._insist(lambda: self._turn(gathered))
         with self._lock:
-            for each in endings:
-                self._count(each)
-        self._pulse.ended(endings)
+            for ending in endings:
+                self._count(ending)
+        for each in departing:
+            self._departures.go(each, sending)
+        self._pulse.ended(endings, sent)
 
     def _ending(self, channel: int, receipt: Receipt) -> Ending:
         message = receipt.message
@@ -242,16 +293,32 @@ class Finisher:
         outlet = self._outlets.get(channel)
         return outlet is not None and outlet.lane.presence.probes(key) >= PROBES
 
-    def _persist(self, endings: Sequence[Ending], receipts: Sequence[Receipt]) -> None:
-        """Stash, then T2, tried again until both hold: a receipt is never dropped."""
-        lines = []
-        for ending, receipt in zip(endings, receipts, strict=True):
-            if ending.state == SENT:
-                _, name, communicates = self._manners[ending.channel]
-                lines += [line(receipt, channel=name)] if communicates else []
-        self._insist(lambda: self._stash.append(lines))
-        self._insist(lambda: self._deliveries.finish(endings, now=self._clock.now()))
-        self._insist(self._stash.turn)
+    def _write(self, handful: Handful) -> None:
+        _, name, communicates = self._manners.get(handful.channel, (None, "", False))
+        lines = [
+            line(each, channel=name)
+            for each in handful.receipts
+            if communicates and each.result is Result.ACCEPTED
+        ]
+        if lines:
+            handful.lines = len(lines)
+            handful.page = self._stash.write(lines)
+
+    def _secure(self, gathered: Sequence[Handful]) -> None:
+        """What was sent is safe on the disk; what couldn't be written, or the disk lost, is written once more."""
+        for each in gathered:
+            if each.page is None or each.page.lost:
+                self._write(each)
+        for page in {id(each.page): each.page for each in gathered}.values():
+            if page is not None:
+                self._stash.secure(page)
+
+    def _turn(self, gathered: Sequence[Handful]) -> None:
+        for each in gathered:
+            if each.page is not None:
+                self._stash.known(each.page, each.lines)
+                each.page = None
+        self._stash.turn()
 
     def _insist(self, act: Callable[[], T]) -> T:
         """Try until it holds; ends the thread if nobody waits for it any more."""
@@ -280,10 +347,12 @@ class Finisher:
             outlet.waiting += 1
             outlet.next_due = min(outlet.next_due or ending.next_at, ending.next_at)
 
-    def _feed(self) -> None:
+    def _departing(self) -> list[Departing]:
+        found: list[Departing] = []
         for outlet in self.outlets:
             try:
-                self._departures.feed(outlet)
+                found.extend(self._departures.next(outlet))
             except WhereuponError as error:
                 log.warning("queued messages can't be read; tried again", reason=str(error))
                 self._clock.wait(threading.Event(), 0.2)
+        return found

@@ -83,6 +83,11 @@ class Lane:
 
     # -- for the threads that bring messages -------------------------------------------------------------------
 
+    @property
+    def half_empty(self) -> bool:
+        """Whether it has room for half of what it can hold."""
+        return self.room() * 2 >= self._most
+
     def room(self) -> int:
         """How many messages it would take now: none while the other side is away, one when a probe is due."""
         if self._stopping or not self._fresh():
@@ -111,14 +116,15 @@ class Lane:
                 size = message.size
                 if self._weight and self._weight + size > SIZE:
                     break
-                self._place(message, size)
+                self._places[message.key] = size
+                self._weight += size
                 count += 1
         return count
 
     def free(self, messages: Sequence[Message]) -> None:
         """Give places back; messages without one are passed over."""
         with self._lock:
-            self._weight -= sum(self._places.pop(each.key, 0) for each in messages)
+            self._weight -= sum([self._places.pop(each.key, 0) for each in messages])
             if self._bulk:
                 self._bulk.difference_update(each.key for each in messages)
 
@@ -128,7 +134,8 @@ class Lane:
         with self._lock:
             for message in messages:
                 if message.key not in self._places:
-                    self._place(message, message.size)
+                    self._places[message.key] = message.size
+                    self._weight += message.size
             ended = self._ended
             if not ended:
                 (self._later if later else self._inbox).extend(messages)
@@ -147,10 +154,6 @@ class Lane:
         self.channel.close()
         if self._thread.ident is not None:
             self._thread.join(1.0)
-
-    def _place(self, message: Message, size: int) -> None:
-        self._places[message.key] = size
-        self._weight += size
 
     # -- the thread --------------------------------------------------------------------------------------------
 
@@ -212,7 +215,7 @@ class Lane:
             self._answered([failed(offered[0], error, self._clock.now())])
             return 1
         point("after-offer")
-        self._under_way.update((each.key, each) for each in offered[:taken])
+        self._under_way.update([(each.key, each) for each in offered[:taken]])
         return taken
 
     def _collected(self) -> Sequence[Receipt]:
@@ -236,12 +239,9 @@ class Lane:
 
     def _answered(self, receipts: Sequence[Receipt]) -> None:
         """Judge receipts of messages that are under way; another one for the same message is of no use."""
-        judged = [
-            self.presence.judged(each)
-            for each in receipts
-            if self._under_way.pop(each.message.key, None) is not None
-        ]
-        self._return(judged)
+        pop = self._under_way.pop
+        expected = [each for each in receipts if pop(each.message.key, None) is not None]
+        self._return(self.presence.judged(expected))
 
     def _emptied(self, keep: int) -> list[Message]:
         with self._lock:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from msgspec import structs
 
 from whereupon.host.clock import Clock
 from whereupon.host.logs import logger
@@ -15,6 +18,7 @@ IN_A_ROW = 20
 PROBES = 3
 """A message that so many probes refused while others went through is itself to blame; if none went, it steps aside."""
 BLAMED = 4_000
+_ACCEPTED = Result.ACCEPTED
 log = logger("lane")
 
 
@@ -48,8 +52,15 @@ class Presence:
         """How often a message of this key found the other side away."""
         return self._blamed.get(key, (0, 0))[0]
 
-    def judged(self, receipt: Receipt) -> Receipt:
-        """The receipt as it counts: AWAY where the other side as a whole is to blame, not where this message is."""
+    def judged(self, receipts: Sequence[Receipt]) -> Sequence[Receipt]:
+        """Receipts as they count: AWAY where the other side as a whole is to blame, not where this message is."""
+        amiss = self._unavailable or self._blamed or self.absence is not None
+        if not amiss and all(each.result is _ACCEPTED for each in receipts):
+            self._accepted += len(receipts)
+            return receipts
+        return [self._judged(each) for each in receipts]
+
+    def _judged(self, receipt: Receipt) -> Receipt:
         result = receipt.result
         if result is Result.AWAY:
             return self._blame(receipt)
@@ -85,9 +96,9 @@ class Presence:
         probes, accepted = self._blamed.get(key, (0, self._accepted))
         if probes + 1 >= PROBES and self._accepted > accepted:
             self._blamed.pop(key, None)
-            return replace(receipt, result=Result.REFUSED if receipt.denied else Result.UNAVAILABLE)
+            return structs.replace(receipt, result=Result.REFUSED if receipt.denied else Result.UNAVAILABLE)
         if len(self._blamed) >= BLAMED:
             self._blamed.pop(next(iter(self._blamed)))
         self._blamed[key] = (probes + 1, accepted)
         self.gone(receipt.answer, receipt.retry_after)
-        return replace(receipt, result=Result.AWAY)
+        return structs.replace(receipt, result=Result.AWAY)

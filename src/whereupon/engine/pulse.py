@@ -7,7 +7,8 @@ import threading
 from collections import Counter, deque
 from collections.abc import Sequence
 
-from whereupon.model.decided import WITHHELD, Decision
+from whereupon.model.decided import SENT, WITHHELD, Decision
+from whereupon.model.events import Receipt
 from whereupon.storage.deliveries import Ending
 
 KEPT = 5_000
@@ -33,15 +34,17 @@ class Pulse:
         with self._lock:
             self._steps.setdefault(step, deque(maxlen=KEPT)).append(milliseconds)
 
-    def ended(self, endings: Sequence[Ending]) -> None:
-        """Messages ended."""
+    def ended(self, endings: Sequence[Ending], sent: Sequence[Receipt] = ()) -> None:
+        """Messages ended; `sent` are those of a first try."""
         counts = Counter(each.state for each in endings)
+        times = [each.finished - each.first_try for each in endings if each.finished and each.first_try]
         with self._lock:
             self._counts.update(counts)
+            if sent:
+                self._counts[SENT] += len(sent)
             sending = self._steps.setdefault("send", deque(maxlen=KEPT))
-            sending.extend(
-                each.finished - each.first_try for each in endings if each.finished and each.first_try
-            )
+            sending.extend(times)
+            sending.extend([each.ended - each.started for each in sent])
 
     def decided(self, decision: Decision) -> None:
         """A batch was decided."""

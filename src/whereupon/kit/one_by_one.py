@@ -7,8 +7,9 @@ import queue
 import threading
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TypeVar
+
+from msgspec import structs
 
 from whereupon.host.crash import point
 from whereupon.kit.roles import C, Channel, Context, P
@@ -142,7 +143,7 @@ class OneByOne(Channel[P, C]):
             )
         if self._interrupted and receipt.result in {Result.UNAVAILABLE, Result.AWAY}:
             receipt = Receipt(message, Result.NOT_OFFERED)
-        return replace(receipt, started=started, ended=self.context.clock.now())
+        return structs.replace(receipt, started=started, ended=self.context.clock.now())
 
 
 def _result(error: WhereuponError) -> Result:

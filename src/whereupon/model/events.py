@@ -67,8 +67,7 @@ class Result(Enum):
     NOT_OFFERED = "not offered"
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """The end of one try of one message. Times are UTC milliseconds; `answer` holds no secret, ≤ 500 characters.
 
     `denied` marks an AWAY that a 401 or 403 caused. `retry_after` is in seconds.

@@ -31,9 +31,12 @@ class Bodies:
     def messages(self, pairs: Iterable[tuple[int, int]]) -> list[Message]:
         """The stored messages of these (event, campaign) pairs, in order; one whose batch is gone is left out."""
         found = []
+        record = None
         for number, campaign in pairs:
-            record = self.record(number)
             event = record.event(number) if record else None
+            if event is None:
+                record = self.record(number)
+                event = record.event(number) if record else None
             trace = event.trace(campaign) if event else None
             if record is not None and event is not None and trace is not None:
                 name = record.names.get(campaign, "")

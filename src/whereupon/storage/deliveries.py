@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from whereupon.connect.databases import Database
 from whereupon.connect.session import Columns, Session
 from whereupon.host.crash import point
-from whereupon.model.decided import OPEN, QUEUED, SENDING, WAITING, DeadLetter, Trace
-from whereupon.model.events import Message
+from whereupon.model.decided import OPEN, QUEUED, SENDING, SENT, WAITING, DeadLetter, Trace
+from whereupon.model.events import Message, Receipt
 from whereupon.storage.bodies import Bodies
 from whereupon.storage.counting import Had, had
 from whereupon.storage.journal import DAY, DEAD, OPENED, TALLY, TALLY_KEY, Numbers, dead_rows, storable
@@ -31,6 +32,12 @@ ATTEMPT: Columns = {
     "answer": "text",
 }
 PAIR: Columns = {"event": "id", "campaign": "id"}
+RANGE: Columns = {"first": "id", "last": "id", "campaign": "id", "first_try": "id", "finished": "id"}
+APART = 20
+"""Milliseconds that the times of messages sent in a row may differ to be noted as one: those of the first."""
+SHORT = 8
+"""Messages of a range on average above which ranges are worth it."""
+Pair = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +90,49 @@ class Deliveries:
         self._reading.close()
         self.bodies.close()
 
-    def finish(self, endings: Sequence[Ending], *, now: int) -> None:
-        """T2: outcomes, attempts, waiting and dead letters of these endings, each once however often it is asked.
+    def finish(
+        self, endings: Sequence[Ending], *, now: int, sent: Sequence[Receipt] = (),
+        leaving: Mapping[str, Sequence[Pair]] = MappingProxyType({}),
+    ) -> frozenset[Pair]:  # fmt: skip
+        """T2: outcomes, attempts, waiting and dead letters of these endings, and of messages `sent` at their first try;
+        those `leaving` become *sending*, by the state that they leave. The pairs of these that are so now.
 
-        Rows that are no longer as an ending says (noted before, or taken over) are left as they are.
+        Each counts once however often it is asked: rows that are no longer as an ending says (noted before, or taken
+        over) are left as they are, and of a lost answer's messages those that left are sending.
         """
         self._dead.reserve(self._turns, len(endings))
         point("before-t2")
         try:
-            self._note(endings, now)
+            gone = self._note(endings, sent, leaving, now)
         except _SomeGone:
-            self._note(self._standing(endings), now)
+            gone = self._note(self._standing([*endings, *map(_ending, sent)]), (), leaving, now)
         point("after-t2")
+        return gone
 
-    def _note(self, endings: Sequence[Ending], now: int) -> None:
-        if not endings:
-            return
+    def _note(
+        self, endings: Sequence[Ending], sent: Sequence[Receipt], leaving: Mapping[str, Sequence[Pair]], now: int
+    ) -> frozenset[Pair]:  # fmt: skip
+        if not (endings or sent or leaving):
+            return frozenset()
+        with self._turns.transaction() as session:
+            tallied = self._tallied(session, endings, sent, now)
+            self._note_sent(session, sent)
+            if endings:
+                self._note_ended(session, endings, now)
+            session.add("tally", TALLY, tallied, key=TALLY_KEY, amount="n")
+            gone = [pair for before, pairs in leaving.items() for pair in self._leave(session, pairs, before)]
+        return frozenset(gone)
+
+    def _note_sent(self, session: Session, sent: Sequence[Receipt]) -> None:
+        rows, on = _matching([(r.message.campaign, r.message.event, r.started, r.ended) for r in sent])
+        moved = session.update(
+            "outcome", f"state = '{SENT}', reason = '', tries = 1, first_try = k.first_try, finished = k.finished", "k",
+            RANGE, rows, on=f"{on} AND outcome.state = '{SENDING}' AND outcome.owner = {int(self.owner)}",
+        )  # fmt: skip
+        if moved < len(sent):
+            raise _SomeGone
+
+    def _note_ended(self, session: Session, endings: Sequence[Ending], now: int) -> None:
         waiting = [
             (e.message.event, e.message.campaign, self.owner, e.channel, e.message.person, e.next_at, e.tries)
             for e in endings
@@ -111,13 +145,12 @@ class Deliveries:
         ]
         dead = [e.dead for e in endings if e.dead is not None]
         first = self._dead.take(len(dead))
-        with self._turns.transaction() as session:
-            self._move(session, endings, now)
-            left = [(e.message.event, e.message.campaign) for e in endings if e.before == WAITING]
-            session.delete("waiting", PAIR, left)
-            session.upsert("waiting", WAIT_ROW, waiting, key=("event", "campaign"))
-            session.upsert("attempt", ATTEMPT, attempts, key=("event", "campaign", "n"))
-            session.insert("dead", DEAD, dead_rows(dead, first, 0, now, self.owner))
+        self._move(session, endings)
+        left = [(e.message.event, e.message.campaign) for e in endings if e.before == WAITING]
+        session.delete("waiting", PAIR, left)
+        session.upsert("waiting", WAIT_ROW, waiting, key=("event", "campaign"))
+        session.upsert("attempt", ATTEMPT, attempts, key=("event", "campaign", "n"))
+        session.insert("dead", DEAD, dead_rows(dead, first, 0, now, self.owner))
 
     def _standing(self, endings: Sequence[Ending]) -> list[Ending]:
         """The endings whose rows are ours and as they were, one for each message."""
@@ -175,26 +208,19 @@ class Deliveries:
             )
         return row[0] if row else None
 
-    def leave(self, pairs: Sequence[tuple[int, int]], *, before: str) -> frozenset[tuple[int, int]]:
-        """These queued (or waiting: `before`) messages become *sending*; the pairs that are so now. After a lost answer
-        it is asked again, and says the same."""
-        with self._turns.transaction() as session:
-            moved = session.update(
-                "outcome",
-                f"state = '{SENDING}'",
-                "k",
-                PAIR,
-                pairs,
-                on="outcome.event = k.event AND outcome.campaign = k.campaign"
-                f" AND outcome.state = '{before}' AND outcome.owner = {int(self.owner)}",
-            )
-            sending = list(pairs)
-            if moved < len(pairs):
-                states = self._states(session, pairs)
-                sending = [each for each in pairs if states.get(each) == SENDING]
-            if before == WAITING:
-                session.delete("waiting", PAIR, sending)
-        return frozenset(sending)
+    def _leave(self, session: Session, pairs: Sequence[Pair], before: str) -> list[Pair]:
+        rows, on = _matching([(campaign, event, 0, 0) for event, campaign in pairs])
+        moved = session.update(
+            "outcome", f"state = '{SENDING}'", "k", RANGE, rows,
+            on=f"{on} AND outcome.state = '{before}' AND outcome.owner = {int(self.owner)}",
+        )  # fmt: skip
+        sending = list(pairs)
+        if moved < len(pairs):
+            states = self._states(session, pairs)
+            sending = [each for each in pairs if states.get(each) == SENDING]
+        if before == WAITING:
+            session.delete("waiting", PAIR, sending)
+        return sending
 
     def state(self, event: int, campaign: int) -> tuple[str, int, int] | None:
         """State, channel and time of decision of a message."""
@@ -221,17 +247,17 @@ class Deliveries:
             one.traces = [trace if each.campaign == trace.campaign else each for each in one.traces]
             session.run("UPDATE batch SET body = ? WHERE id = ?", (packed(record), number))
             message = trace.message(one, campaign_name="", stream=record.stream_name)
-            self._move(
-                session, [Ending(message, trace.channel, trace.state, trace.reason, before=before)], now
-            )
+            ending = Ending(message, trace.channel, trace.state, trace.reason, before=before)
+            tallied = self._tallied(session, [ending], (), now)
+            self._move(session, [ending])
+            session.add("tally", TALLY, tallied, key=TALLY_KEY, amount="n")
             session.run(
                 "UPDATE outcome SET version = ? WHERE event = ? AND campaign = ?",
                 (trace.version, event, trace.campaign),
             )
         self.bodies.forget()
 
-    def _move(self, session: Session, endings: Sequence[Ending], now: int) -> None:
-        tallied = self._tallied(session, endings, now)
+    def _move(self, session: Session, endings: Sequence[Ending]) -> None:
         rows = [
             (
                 e.message.event,
@@ -256,10 +282,14 @@ class Deliveries:
         )
         if moved < len(rows):
             raise _SomeGone
-        session.add("tally", TALLY, tallied, key=TALLY_KEY, amount="n")
 
-    def _tallied(self, session: Session, endings: Sequence[Ending], now: int) -> list[tuple[object, ...]]:
+    def _tallied(
+        self, session: Session, endings: Sequence[Ending], sent: Sequence[Receipt], now: int
+    ) -> list[tuple[object, ...]]:
         moved: Counter[tuple[int, str, str]] = Counter()
+        for campaign, n in Counter([each.message.campaign for each in sent]).items():
+            moved[campaign, OPENED, ""] = -n
+            moved[campaign, SENT, ""] = n
         for each in endings:
             before = (OPENED, "") if each.before in OPEN else self._figure(session, each.message)
             after = (OPENED, "") if each.state in OPEN else (each.state, each.reason)
@@ -277,3 +307,42 @@ class Deliveries:
             (message.event, message.campaign),
         )
         return (row[0], row[1]) if row else ("", "")
+
+
+def ranges(messages: Sequence[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int, int]]:
+    """(campaign, event, started, ended) of each message as (first, last event, campaign, started, ended): events in a
+    row, whose times hardly differ."""
+    found: list[tuple[int, int, int, int, int]] = []
+    first = last = campaign = started = ended = 0
+    for each in sorted(messages):
+        if (
+            each[1] == last + 1 and each[0] == campaign
+            and abs(each[2] - started) <= APART and abs(each[3] - ended) <= APART
+        ):  # fmt: skip
+            last += 1
+            continue
+        if last:
+            found.append((first, last, campaign, started, ended))
+        campaign, first, started, ended = each
+        last = first
+    return [*found, (first, last, campaign, started, ended)] if messages else found
+
+
+def _matching(
+    messages: Sequence[tuple[int, int, int, int]],
+) -> tuple[list[tuple[int, int, int, int, int]], str]:
+    """The rows of these messages: by ranges `k` where those are few, else one by one."""
+    rows = ranges(messages)
+    if len(rows) * SHORT >= len(messages):
+        single = [(event, event, campaign, started, ended) for campaign, event, started, ended in messages]
+        return single, "outcome.event = k.first AND outcome.campaign = k.campaign"
+    # Without the numbers PostgreSQL reads the whole table for them.
+    first, last = min(row[0] for row in rows), max(row[1] for row in rows)
+    return rows, (
+        f"outcome.event BETWEEN {first} AND {last}"
+        " AND outcome.event BETWEEN k.first AND k.last AND outcome.campaign = k.campaign"
+    )
+
+
+def _ending(receipt: Receipt) -> Ending:
+    return Ending(receipt.message, 0, SENT, "", 1, receipt.started, receipt.ended)

@@ -6,6 +6,7 @@ line shows. A file is open (`.open`) while its owner writes it, and closed (`.st
 
 from __future__ import annotations
 
+import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ ARCHIVE = "Archive"
 """The folder of files whose lines are all loaded."""
 
 
-class Line(msgspec.Struct, frozen=True):
+class Line(msgspec.Struct, frozen=True, gc=False):
     """One communication: columns of the table, and the journal's numbers that settle it."""
 
     key: str
@@ -102,8 +103,19 @@ def read(path: Path) -> Reading:
     return reading
 
 
+@dataclass(slots=True, eq=False)
+class Page:
+    """A file that is written; `unknown` counts the lines that were handed over and that the journal doesn't know."""
+
+    file: AppendFile
+    began: float
+    unknown: int = 0
+    lost: bool = False
+    """The disk failed: nothing of it may be believed before the next start has read it."""
+
+
 class Stash:
-    """The files of one owner under `<system>/Stash`; used by one thread.
+    """The files of one owner under `<system>/Stash`; any thread may write, one makes safe, turns and closes.
 
     Raises AppendFailed (nothing of it is there: try again), or SyncFailed: the next try begins a new file.
     """
@@ -111,43 +123,63 @@ class Stash:
     def __init__(self, folder: Path, *, clock: Clock) -> None:
         self.folder = private_folder(folder)
         self._clock = clock
-        self._file: AppendFile | None = None
-        self._began = 0.0
+        self._lock = threading.Lock()
+        self._page: Page | None = None
+        self._turned: list[Page] = []
 
     def append(self, lines: Sequence[Line]) -> None:
         """Add these lines, safe on the disk when it returns."""
-        if not lines:
-            return
-        file = self._file or self._open()
-        point("before-stash")
+        if lines:
+            page = self.write(lines)
+            self.secure(page)
+            page.unknown -= len(lines)
+
+    def write(self, lines: Sequence[Line]) -> Page:
+        """Add these lines: they outlive the process when it returns, and the machine once their page is secure."""
+        data = b"".join(map(encoded, lines))
+        with self._lock:
+            page = self._page = self._page or self._open()
+            point("before-stash")
+            page.file.append(data)
+            page.unknown += len(lines)
+        return page
+
+    def secure(self, page: Page) -> None:
+        """Return when the disk holds all that was written on this page."""
         try:
-            file.append(b"".join(map(encoded, lines)))
-            file.sync()
+            page.file.sync()
         except SyncFailed:
-            self._leave()
+            with self._lock:
+                self._lose(page)
             raise
         point("after-stash")
 
+    def known(self, page: Page, count: int) -> None:
+        """The journal knows so many lines of a page."""
+        with self._lock:
+            page.unknown -= count
+
     def turn(self) -> None:
-        """Close a file that is old or large enough; called when the journal knows all its lines."""
-        if self._file is None:
-            return
-        if self._file.good_size >= LARGEST or self._clock.monotonic() - self._began >= LONGEST:
-            self.close()
+        """Begin a new file if this one is old or large enough, and close those of which the journal knows all lines."""
+        page = self._page
+        if page is not None and (
+            page.file.good_size >= LARGEST or self._clock.monotonic() - page.began >= LONGEST
+        ):
+            self._put_away()
+        if self._turned:
+            self._close_known()
 
     def close(self) -> None:
-        """Close the file; called when the journal knows all its lines."""
-        if self._file is None:
-            return
-        path = self._file.path
-        self._leave()
-        _rename(path, path.with_suffix(CLOSED))
+        """Close the file; one with lines that the journal doesn't know stays open for the next start."""
+        self._put_away()
+        self._close_known()
 
     def unsettled(self) -> Iterator[tuple[Path, Reading]]:
         """Files that an earlier run left open, with what they hold."""
-        current = self._file.path if self._file else None
+        with self._lock:
+            ours = {each.file.path for each in (*self._turned, self._page) if each is not None}
         for path in sorted(self.folder.glob(f"*{OPENED}")):
-            if path != current:
+            if path not in ours:
                 yield path, read(path)
 
     def settled(self, path: Path, reading: Reading) -> None:
@@ -158,23 +190,35 @@ class Stash:
                 file.truncate(reading.good)
         _rename(path, path.with_suffix(CLOSED))
 
-    def _open(self) -> AppendFile:
-        self._began = self._clock.monotonic()
+    def _open(self) -> Page:
         number = 0
         while True:
             path = self.folder / f"{self._clock.now():013d}-{number:03d}{OPENED}"
             closed = path.with_suffix(CLOSED)
             # A clock that was set back must not give a name again of which the loader knows how far it came.
             if not any(each.exists() for each in (path, closed, self.folder / ARCHIVE / closed.name)):
-                break
+                return Page(AppendFile(path), self._clock.monotonic())
             number += 1
-        self._file = AppendFile(path)
-        return self._file
 
-    def _leave(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+    def _put_away(self) -> None:
+        with self._lock:
+            if self._page is not None:
+                self._turned.append(self._page)
+                self._page = None
+
+    def _close_known(self) -> None:
+        for page in [each for each in self._turned if not each.unknown]:
+            page.file.close()
+            self._turned.remove(page)
+            _rename(page.file.path, page.file.path.with_suffix(CLOSED))
+
+    def _lose(self, page: Page) -> None:
+        page.lost = True
+        page.file.close()
+        if page in self._turned:
+            self._turned.remove(page)
+        if self._page is page:
+            self._page = None
 
 
 def _rename(path: Path, to: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -14,13 +14,10 @@ from whereupon.components.channels.memory import MemoryChannel, MemoryConfig
 from whereupon.engine.departures import Departures
 from whereupon.engine.lane import Lane
 from whereupon.engine.outlet import Outlet
-from whereupon.engine.pulse import Pulse
 from whereupon.host.clock import Clock
 from whereupon.kit.roles import Context, Nothing
 from whereupon.model.decided import QUEUED, WAITING
 from whereupon.model.errors import Away
-
-T = TypeVar("T")
 
 
 class Gate:
@@ -35,18 +32,17 @@ class Gate:
         self.outlet = Outlet(self.lane, queued=1)
         self.paused: set[int] = set()
         self.departures = Departures(
-            self.book.deliveries, clock=clock, steady=lambda: NOW, paused=lambda: self.paused, insist=_once,
-            lock=threading.RLock(), pulse=Pulse(),
+            self.book.deliveries, clock=clock, steady=lambda: NOW, paused=lambda: self.paused,
+            lock=threading.RLock(),
         )  # fmt: skip
 
     def feed(self) -> list[str]:
         """Let leave what may; the states of all."""
-        self.departures.feed(self.outlet)
+        for each in self.departures.next(self.outlet):
+            leaving = {each.before: each.pairs}
+            sending = self.book.deliveries.finish(each.over, leaving=leaving, now=NOW)
+            self.departures.go(each, sending)
         return self.book.states()
-
-
-def _once(act: Callable[[], T]) -> T:
-    return act()
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from whereupon.engine.finish import Finisher
 from whereupon.engine.lane import Lane
 from whereupon.engine.pulse import Pulse
 from whereupon.host.clock import Clock, FakeClock
+from whereupon.host.files import AppendFile
 from whereupon.kit.roles import Context, Nothing
 from whereupon.model.decided import QUEUED, WAITING
 from whereupon.model.errors import Away, Unavailable
@@ -106,6 +107,49 @@ def test_a_sent_message_is_in_the_stash_before_the_journal_says_so(desk: Callabl
         ("ada", "ESP", "Hello"), ("bob", "ESP", "Hello"),
     ]  # fmt: skip
     assert one.pulse.counts()["sent"] == 2
+
+
+def test_what_was_sent_stands_in_the_stash_as_soon_as_its_lane_says_so(tmp_path: Path) -> None:
+    book, stash = Book(journal_file(tmp_path)), Stash(tmp_path / "Stash", clock=Clock())
+    finisher = Finisher(
+        book.deliveries,
+        stash,
+        clock=Clock(),
+        paused=frozenset,
+        hold=lambda campaign, why: None,
+        pulse=Pulse(),
+    )
+    channel = MemoryChannel(Nothing(), MemoryConfig(), Context("ESP", "TealHols", Path(), "id", Clock()))
+    lane = Lane(CHANNEL, "ESP", channel, clock=Clock(), done=finisher.done)
+    finisher.open(lane, Found(), communicates=True)
+    message = book.message(book.decide("ada").record.events[0])
+    finisher.done(CHANNEL, [Receipt(message, Result.ACCEPTED, started=1, ended=2)])
+    (path,) = stash.folder.glob("*.open")
+    assert [each.person for each in read(path).lines] == ["ada"]
+    assert book.states() == ["sending"]
+    stash.close()
+    book.close()
+    book.database.close()
+
+
+@pytest.mark.parametrize("broken", ["_write", "_sync"])
+def test_a_disk_that_fails_for_a_while_loses_no_receipt(
+    desk: Callable[..., Desk], logs: Any, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    logs.allow("receipts can't be noted")
+    one, falls, works = desk(), [2], getattr(AppendFile, broken)
+
+    def fail(file: AppendFile, *data: bytes) -> None:
+        falls[0] -= 1
+        if falls[0] >= 0:
+            raise OSError(28, "No space left on device")
+        works(file, *data)
+
+    monkeypatch.setattr(AppendFile, broken, fail)
+    one.sends("ada", "bob")
+    one.states("sent", "sent")
+    lines = [each.person for path in one.stash.folder.iterdir() for each in read(path).lines]
+    assert {"ada", "bob"} == set(lines)
 
 
 def test_filling_a_store_is_no_communication(desk: Callable[..., Desk]) -> None:

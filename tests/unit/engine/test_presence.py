@@ -20,7 +20,7 @@ class Side:
 
     def says(self, result: Result, key: str = "k", **more: Any) -> Result:
         message = Message(key, 1, 1, "Hello", "ada", {})
-        return self.presence.judged(Receipt(message, result, **more)).result
+        return self.presence.judged([Receipt(message, result, **more)])[0].result
 
     @property
     def pause(self) -> float | None:

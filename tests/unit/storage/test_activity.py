@@ -152,7 +152,7 @@ def test_with_ended_only_an_outcome_comes_once_it_has_ended(written: Written, ac
     assert (line["event_id"], line["outcome"], line["milliseconds"], line["tries"]) == ("e1", SENT, 30, 1)
     assert seen(activity, place, ended_only=True) == []
     pair = (second.events[0].id, CAMPAIGN)
-    assert written.deliveries.leave([pair], before=QUEUED) == {pair}
+    assert written.deliveries.finish([], now=NOW, leaving={QUEUED: [pair]}) == {pair}
     second.events[0].traces[0].state = "sending"
     assert len(messages(second)) == 1
     written.end(second, UNKNOWN, "interrupted")

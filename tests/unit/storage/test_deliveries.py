@@ -24,7 +24,8 @@ from whereupon.model.decided import (
     Trace,
 )
 from whereupon.model.errors import Away
-from whereupon.storage.deliveries import Ending, Open
+from whereupon.model.events import Receipt, Result
+from whereupon.storage.deliveries import Ending, Open, ranges
 
 TRY = (NOW, NOW + 5, "unavailable: 503")
 
@@ -150,22 +151,24 @@ def test_queued_messages_are_found_oldest_first(book: Book) -> None:
 def test_queued_messages_leave_once(book: Book) -> None:
     book.decide("ada", "bob", state=QUEUED)
     pairs = [(1, CAMPAIGN), (2, CAMPAIGN)]
-    assert book.deliveries.leave(pairs[:1], before=QUEUED) == {pairs[0]}
+    assert book.deliveries.finish([], now=NOW, leaving={QUEUED: pairs[:1]}) == {pairs[0]}
     assert book.states() == ["sending", "queued"]
 
 
 def test_after_a_lost_answer_leaving_says_the_same_again(book: Book) -> None:
     book.decide("ada", "bob", state=QUEUED)
     pairs = [(1, CAMPAIGN), (2, CAMPAIGN)]
-    assert book.deliveries.leave(pairs, before=QUEUED) == set(pairs)
-    assert book.deliveries.leave(pairs, before=QUEUED) == set(pairs)
+    assert book.deliveries.finish([], now=NOW, leaving={QUEUED: pairs}) == set(pairs)
+    assert book.deliveries.finish([], now=NOW, leaving={QUEUED: pairs}) == set(pairs)
 
 
 def test_what_another_service_took_over_does_not_leave_here(book: Book) -> None:
     book.decide("ada", "bob", state=QUEUED)
     with book.turns.transaction() as session:
         session.run("UPDATE outcome SET owner = 2 WHERE event = 1")
-    assert book.deliveries.leave([(1, CAMPAIGN), (2, CAMPAIGN)], before=QUEUED) == {(2, CAMPAIGN)}
+    assert book.deliveries.finish([], now=NOW, leaving={QUEUED: [(1, CAMPAIGN), (2, CAMPAIGN)]}) == {
+        (2, CAMPAIGN)
+    }
     assert book.states() == ["queued", "sending"]
 
 
@@ -183,7 +186,7 @@ def test_due_messages_are_found_the_longest_due_first(book: Book) -> None:
 
 def test_a_due_message_that_leaves_waits_no_longer(book: Book) -> None:
     book.ends(book.decide("ada", "bob"), WAITING, next_at=NOW)
-    assert book.deliveries.leave([(1, CAMPAIGN)], before=WAITING) == {(1, CAMPAIGN)}
+    assert book.deliveries.finish([], now=NOW, leaving={WAITING: [(1, CAMPAIGN)]}) == {(1, CAMPAIGN)}
     assert book.rows("SELECT event FROM waiting") == [(2,)]
     assert book.states() == ["sending", "waiting"]
 
@@ -200,7 +203,7 @@ def test_a_waiting_message_that_ends_without_leaving_waits_no_longer(book: Book)
 def test_a_message_that_waits_again_has_its_new_time(book: Book) -> None:
     decision = book.decide("ada")
     book.ends(decision, WAITING, next_at=NOW, tries=1)
-    book.deliveries.leave([(1, CAMPAIGN)], before=WAITING)
+    book.deliveries.finish([], now=NOW, leaving={WAITING: [(1, CAMPAIGN)]})
     book.ends(decision, WAITING, next_at=NOW + 50, tries=2)
     assert book.rows("SELECT next_at, tries FROM waiting") == [(NOW + 50, 2)]
 
@@ -266,10 +269,10 @@ def test_after_any_history_the_figures_equal_a_recount(
             events |= {each.id: book.message(each) for each in decision.record.events}
         elif verb == "leave":
             pairs = [each[:2] for each in book.deliveries.queued(CHANNEL, after=0, most=number + 1)]
-            book.deliveries.leave(pairs, before=QUEUED)
+            book.deliveries.finish([], now=NOW, leaving={QUEUED: pairs})
         elif verb == "due":
             pairs = [each[:2] for each in book.deliveries.due(CHANNEL, now=NOW, most=number + 1)]
-            book.deliveries.leave(pairs, before=WAITING)
+            book.deliveries.finish([], now=NOW, leaving={WAITING: pairs})
         elif number + 1 in events:
             state, before, reason = ends[verb]
             book.deliveries.finish(
@@ -282,3 +285,41 @@ def test_after_any_history_the_figures_equal_a_recount(
     ]
     book.close()
     book.database.close()
+
+
+@pytest.mark.parametrize("short", [0, 100])
+def test_what_was_sent_at_its_first_try_is_noted_by_ranges_or_one_by_one(
+    book: Book, monkeypatch: pytest.MonkeyPatch, short: int
+) -> None:
+    monkeypatch.setattr("whereupon.storage.deliveries.SHORT", short)
+    decision = book.decide(*[f"person {number}" for number in range(6)])
+    messages = [book.message(each) for each in decision.record.events]
+    times = [(NOW, NOW + 5), (NOW + 9, NOW + 9), (NOW + 90, NOW + 95), (NOW, NOW + 5), (NOW, NOW + 60)]
+    sent = [
+        Receipt(message, Result.ACCEPTED, started=started, ended=ended)
+        for message, (started, ended) in zip(messages, times, strict=False)
+    ]
+    for _ in range(2):
+        book.deliveries.finish([], sent=sent[::-1], now=NOW)
+    assert book.states() == ["sent"] * 5 + ["sending"]
+    noted = book.rows("SELECT tries, first_try, finished FROM outcome WHERE event IN (3, 5) ORDER BY event")
+    assert noted == [(1, NOW + 90, NOW + 95), (1, NOW, NOW + 60)]
+    assert book.figures() == book.recount()
+
+
+def test_events_in_a_row_are_a_range_while_their_times_hardly_differ() -> None:
+    tried = [(1, 7, 0, 5), (1, 6, 9, 9), (1, 9, 0, 5), (1, 10, 90, 95), (2, 11, 90, 95)]
+    assert ranges(tried) == [(6, 7, 1, 9, 9), (9, 9, 1, 0, 5), (10, 10, 1, 90, 95), (11, 11, 2, 90, 95)]
+    assert ranges([]) == []
+
+
+def test_a_sent_message_that_somebody_else_has_by_now_stays_as_it_is_and_the_others_are_noted(
+    book: Book,
+) -> None:
+    decision = book.decide("ada", "bob", "eve")
+    with book.turns.transaction() as session:
+        session.run("UPDATE outcome SET owner = 2 WHERE event = 2")
+    messages = [book.message(each) for each in decision.record.events]
+    sent = [Receipt(each, Result.ACCEPTED, started=NOW, ended=NOW + 1) for each in messages]
+    book.deliveries.finish([], sent=sent, now=NOW)
+    assert book.states() == ["sent", "sending", "sent"]

@@ -97,7 +97,7 @@ def test_messages_leave_once_more(book: Book, database: RecordingDatabase) -> No
     book.deliveries.queued(CHANNEL, after=0, most=9, only=CAMPAIGN)
     book.deliveries.queued(CHANNEL, after=0, most=9, without=(CAMPAIGN, 5))
     book.deliveries.due(CHANNEL, now=NOW, most=9)
-    book.deliveries.leave([(1, CAMPAIGN), (2, CAMPAIGN)], before=WAITING)
+    book.deliveries.finish([], now=NOW, leaving={WAITING: [(1, CAMPAIGN), (2, CAMPAIGN)]})
     book.deliveries.state(1, CAMPAIGN)
     book.deliveries.had("ada", since=NOW, fills=())
     book.deliveries.bodies.record(5)

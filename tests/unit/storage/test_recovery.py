@@ -50,7 +50,7 @@ def test_what_was_under_way_goes_again_while_its_key_is_known(book: Book) -> Non
 def test_the_first_try_begins_the_time_for_which_a_key_is_known(book: Book) -> None:
     decision = book.decide("ada", at=NOW - 2 * DAY)
     book.ends(decision, WAITING, first_try=NOW - HOUR, next_at=NOW)
-    book.deliveries.leave([(1, CAMPAIGN)], before=WAITING)
+    book.deliveries.finish([], now=NOW, leaving={WAITING: [(1, CAMPAIGN)]})
     assert reopened(book) == Found(queued=1)
 
 

@@ -251,6 +251,34 @@ def test_a_whole_file_is_settled_without_anything_kept_aside(tmp_path: Path, clo
     assert names(now) == [path.with_suffix(".stash").name]
 
 
+def test_what_is_written_stands_in_the_file_before_the_disk_is_asked(stash: Stash) -> None:
+    stash.write([sent(1)])
+    (name,) = names(stash)
+    assert read(stash.folder / name).lines == [sent(1)]
+
+
+def test_a_file_is_closed_when_the_journal_knows_its_last_line_and_new_ones_go_into_the_next(
+    stash: Stash, clock: FakeClock
+) -> None:
+    old = stash.write([sent(1), sent(2)])
+    clock.advance(LONGEST)
+    stash.turn()
+    new = stash.write([sent(3)])
+    assert new is not old
+    assert [name[-5:] for name in names(stash)] == [".open", ".open"]
+    assert list(stash.unsettled()) == []
+    stash.secure(old)
+    stash.known(old, 2)
+    stash.turn()
+    assert sorted(name.rpartition(".")[2] for name in names(stash)) == ["open", "stash"]
+
+
+def test_a_file_with_lines_that_the_journal_does_not_know_is_left_to_the_next_start(stash: Stash) -> None:
+    stash.write([sent(1)])
+    stash.close()
+    assert names(stash)[0].endswith(".open")
+
+
 # ------------------------------------------------------------------------------------------------- a bad disk
 def test_after_a_failed_append_the_file_goes_on_behind_its_last_whole_line(
     stash: Stash, monkeypatch: pytest.MonkeyPatch
@@ -285,6 +313,23 @@ def test_after_a_failed_fsync_a_new_file_is_begun(stash: Stash, monkeypatch: pyt
     left, current = names(stash)
     assert read(stash.folder / current).lines == [sent(2)]
     assert [path.name for path, _ in stash.unsettled()] == [left]
+
+
+def test_a_page_that_the_disk_lost_is_not_written_any_more(
+    stash: Stash, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: AppendFile) -> None:
+        raise OSError(5, "Input/output error")
+
+    lost = stash.write([sent(1)])
+    stash._put_away()
+    with monkeypatch.context() as patch:
+        patch.setattr(AppendFile, "_sync", fail)
+        with pytest.raises(SyncFailed):
+            stash.secure(lost)
+    assert lost.lost
+    assert stash.write([sent(1)]) is not lost
+    assert [path for path, _ in stash.unsettled()] == [lost.file.path]
 
 
 def test_a_folder_that_cannot_be_renamed_in_is_said_in_our_words(
