@@ -101,7 +101,7 @@ LIVES: dict[str, tuple[int, list[str]]] = {
 """How often the points are passed at least, and which."""
 MAKING = [*around("commit-part"), *written(".toml"), *written(".json")]
 """Points that a system passes when it is made."""
-QUICK = 40
+QUICK = 38
 
 
 def dooms(chance: random.Random, *, whole: bool) -> list[Doom]:
@@ -253,7 +253,7 @@ def test_dead_at_any_point_it_loses_nothing_and_doubles_nothing(
 def test_a_system_whose_making_died_at_any_point_is_made_by_the_next_try(
     keyed: KeyedSink, system_of: Callable[..., System], seed: int, bar: Bar, fault_report: Report
 ) -> None:
-    points = random.Random(seed).sample(MAKING, bar(quick=3, full=len(MAKING)))
+    points = random.Random(seed).sample(MAKING, bar(quick=2, full=len(MAKING)))
     wanted = setup(stream=local(), channels=[web_hook(keyed.url)])
     began = time.monotonic()
     for name in points:

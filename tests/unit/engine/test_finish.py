@@ -26,7 +26,7 @@ from whereupon.model.decided import QUEUED, WAITING
 from whereupon.model.errors import Away, Unavailable
 from whereupon.model.events import Message, Receipt, Result
 from whereupon.storage.recovery import Found, reopen
-from whereupon.storage.stash import Line, Stash, read
+from whereupon.storage.stash import Line, Page, Stash, read
 
 
 class Desk:
@@ -361,14 +361,14 @@ def test_however_long_nothing_could_be_noted_it_is_tried_every_two_seconds(
     """Free space is noticed every two seconds as well: a full disk that was freed delays nothing for long."""
     logs.expect("receipts can't be noted")
     clock = Paces()
-    one, append, tries = Desk(tmp_path, clock=clock), Stash.append, itertools.count()
+    one, write, tries = Desk(tmp_path, clock=clock), Stash.write, itertools.count()
 
-    def fail(stash: Stash, lines: Sequence[Line]) -> None:
+    def fail(stash: Stash, lines: Sequence[Line]) -> Page:
         if next(tries) < 12:
             raise Unavailable("the disk is full")
-        append(stash, lines)
+        return write(stash, lines)
 
-    monkeypatch.setattr(Stash, "append", fail)
+    monkeypatch.setattr(Stash, "write", fail)
     one.sends("ada")
     one.states("sent")
     assert (clock.paces[0], max(clock.paces)) == (0.1, 2.0)
