@@ -194,7 +194,7 @@ def test_what_waits_leaves_when_it_is_due(desk: Callable[..., Desk]) -> None:
     one.channel.answer(Result.UNAVAILABLE)
     one.sends("ada")
     one.states("waiting: unavailable")
-    assert one.finisher.waiting_channels() == {CHANNEL}
+    wait_until(lambda: one.finisher.waiting_channels() == {CHANNEL})
     assert isinstance(one.clock, FakeClock)
     one.clock.advance(1.1)
     one.states("sent")
