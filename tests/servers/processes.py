@@ -49,14 +49,16 @@ def wait_until(holds: Callable[[], object], *, within: float = 10.0, what: str =
 
 
 def slowness() -> float:
-    """How many times slower than the machine that the bars were set on this one is right now; at least 1.
+    """How many times slower than the machine that the bars were set on, then idle, this one is; at least 1.
 
-    A tenth of a second of plain work is timed, so it tells a slow machine and a busy one alike.
+    A slow machine shows in the time of a little plain work, a busy one in how many processes wanted each of its
+    processors in the last minute.
     """
     began = time.perf_counter()
     for _ in range(_WORK):
         pass
-    return max(1.0, (time.perf_counter() - began) / 0.1)
+    slow, busy = (time.perf_counter() - began) / 0.1, psutil.getloadavg()[0] / (os.cpu_count() or 1)
+    return max(1.0, slow, busy)
 
 
 class Child:
