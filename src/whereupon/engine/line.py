@@ -52,9 +52,9 @@ class Line:
         """Why it stands still, or nothing."""
         return self._standstill or self._poller.trouble
 
-    def lag(self) -> Mapping[int, int]:
-        """Events not read yet, by partition."""
-        return self.stream.lag()
+    def lag(self) -> Mapping[int, int] | None:
+        """Events not read yet, by partition; None while the stream doesn't answer."""
+        return None if self._poller.trouble else self.stream.lag()
 
     def stop(self, grace: float) -> None:
         """Read no more, decide what is under way, leave the stream; within about `grace` seconds."""

@@ -15,7 +15,7 @@ def status(engine: Engine) -> dict[str, Any]:
         {
             "name": name,
             "state": line.paused if line else problem,
-            "lag": sum(line.lag().values()) if line else None,
+            "lag": sum(lag.values()) if line and (lag := line.lag()) is not None else None,
         }
         for name, line, problem in engine.lines()
     ]

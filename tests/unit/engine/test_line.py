@@ -55,7 +55,7 @@ def test_an_event_that_comes_again_is_a_repeat(world: World) -> None:
 
 def test_a_line_without_events_stands_still_for_no_reason(world: World) -> None:
     world.start(setup_of(PLAIN))
-    wait_until(lambda: dict(line(world).lag()) == {0: 0}, what="the stream's only partition")
+    wait_until(lambda: line(world).lag() == {0: 0}, what="the stream's only partition")
     assert (line(world).paused, line(world).alive) == ("", True)
 
 

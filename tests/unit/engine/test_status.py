@@ -52,6 +52,7 @@ def test_a_stream_that_stands_still_is_named(world: World, logs: object) -> None
     world.start(setup_of(PLAIN))
     world.stream.fail(Away("Kafka can't be reached."))
     wait_until(lambda: why(world) == "SignIn: Kafka can't be reached.")
+    assert status(world.engine)["streams"][0]["lag"] is None
 
 
 def test_a_channel_that_is_away_is_named(world: World, logs: object) -> None:
