@@ -213,7 +213,7 @@ class System:
         """Run `whereupon …` on this system to its end."""
         return subprocess.run(
             [*WHEREUPON, *words, "--system", str(self.folder)], env=self.environment, capture_output=True,
-            text=True, check=False, timeout=60, cwd=self._place,
+            text=True, check=False, timeout=180, cwd=self._place,
         )  # fmt: skip
 
     def apply(self, setup: Mapping[str, Any]) -> str:
@@ -246,7 +246,7 @@ class System:
     def start(self, *more: str) -> Child:
         """Start the service and wait until it works."""
         child = self._child = self.launch(*more)
-        child.wait_for(lambda: "The service runs." in child.last_words(), within=30, what="The service")
+        child.wait_for(lambda: "The service runs." in child.last_words(), within=90, what="The service")
         return child
 
     def stop(self) -> float:
@@ -254,7 +254,7 @@ class System:
         if self._child is None:
             return 0.0
         began = time.monotonic()
-        self._child.stop(within=15)
+        self._child.stop(within=30)
         assert self._child.process.returncode == 0, self._child.last_words()
         return time.monotonic() - began
 
@@ -288,7 +288,7 @@ class System:
             place.close()
         return int(row[0]) if row else 0
 
-    def settle(self, *, events: int = 0, dead: int = 0, within: float = 30.0) -> None:
+    def settle(self, *, events: int = 0, dead: int = 0, within: float = 90.0) -> None:
         """Wait until so many events are decided (dead letters aside) and no message is on its way."""
 
         def settled() -> bool:

@@ -80,7 +80,7 @@ class KeyedSink(_Sink):
         """All requests, answered or not."""
         return sum(tried for tried, _ in self._received().values())
 
-    def wait_for(self, attempts: int, *, within: float = 10.0) -> None:
+    def wait_for(self, attempts: int, *, within: float = 30.0) -> None:
         """Wait until it was asked so often."""
         wait_until(lambda: self.attempts() >= attempts, within=within, what=f"Request {attempts} at the sink")
 

@@ -41,7 +41,7 @@ def state_of(system: System, stream: str = "SignIn") -> str:
     return said[0]
 
 
-def said_of(system: System, words: str, stream: str = "SignIn", *, within: float = 30.0) -> str:
+def said_of(system: System, words: str, stream: str = "SignIn", *, within: float = 90.0) -> str:
     """Wait until the service says that of a stream; all it says."""
     said: list[str] = []
 

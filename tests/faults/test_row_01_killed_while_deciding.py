@@ -34,10 +34,10 @@ def accounted(system: System, sink: KeyedSink, report: Report, began: float) -> 
     last = LAST[0][0].id
     wait_until(
         lambda: system.count(f"SELECT COUNT(*) FROM event WHERE event_id = '{last}'"),
-        within=60,
+        within=120,
         what="The last event",
     )
-    system.settle(within=60)
+    system.settle(within=120)
     system.stop()
     result = account([each for each, _ in EVENTS], sink.arrived(), system.activity())
     report(result.row(1, seed=0, kills=1, seconds=time.monotonic() - began))
@@ -57,7 +57,7 @@ def test_killed_in_the_middle_of_a_decision_it_decides_it_again(
         send(values(BEFORE))
         system.settle(events=len(BEFORE))
         send(values(UNDECIDED))
-        wait_until(lambda: not child.alive, within=60, what="Its end")
+        wait_until(lambda: not child.alive, within=120, what="Its end")
     system.start()
     send(values(LAST))
     accounted(system, keyed, fault_report, began)
@@ -76,7 +76,7 @@ def test_killed_while_its_journal_is_busy_it_reads_again_what_kafka_gave_it(
         journal.execute("BEGIN IMMEDIATE")
         kafka.produce(topic, values(UNDECIDED))
         wait_until(
-            lambda: system.status()["streams"][0]["state"], within=60, what="A stream that stands still"
+            lambda: system.status()["streams"][0]["state"], within=120, what="A stream that stands still"
         )
         child.kill()
     system.start()

@@ -143,7 +143,7 @@ class Doomed:
             for each in fates:
                 ways[each.life](each)
         self.system.start()
-        self.system.settle(events=len(self._trickle.produced), within=60)
+        self.system.settle(events=len(self._trickle.produced), within=120)
         self.system.stop()
         self.system.command("load-communications")
         assert not left(self._stash)
@@ -164,7 +164,7 @@ class Doomed:
         there = set(self._stash.glob("*.open"))
         # The start passes the point once for each file that was left open.
         child = doomed(self.system, replace(doom, time=doom.time + len(there)), "service", "run")
-        child.wait_for(lambda: self._begun() - there, within=30, what="A message")
+        child.wait_for(lambda: self._begun() - there, within=90, what="A message")
         child.process.terminate()
         self._dies(doom, child)
 
@@ -204,7 +204,7 @@ def doomed(system: System, doom: Doom, *words: str) -> Child:
 def dies(child: Child) -> bool:
     """Whether it dies of its own; if not within half a minute, it is ended."""
     with contextlib.suppress(AssertionError):
-        wait_until(lambda: not child.alive, within=30)
+        wait_until(lambda: not child.alive, within=90)
     child.kill()
     return bool(child.process.returncode == EXIT_CODE)
 

@@ -39,7 +39,7 @@ def test_a_killed_broker_is_found_again_and_nothing_is_lost(
             kafka.kill()
             kafka.restart()
             up, before = time.monotonic(), keyed.attempts()
-            keyed.wait_for(before + 1, within=30)
+            keyed.wait_for(before + 1, within=90)
             found_again.append(time.monotonic() - up)
     system.settle(events=len(trickle.produced))
     assert child.alive

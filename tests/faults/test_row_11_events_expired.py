@@ -57,12 +57,12 @@ class Shop:
 
     def settle(self) -> None:
         """Wait until all that is still there has come to its end."""
-        self.system.settle(events=len(self.produced) - len(self.gone), within=60)
+        self.system.settle(events=len(self.produced) - len(self.gone), within=120)
 
     def go_on(self, place: str) -> None:
         """Say where the stream goes on, as soon as the service has told that it stands still."""
         words = ("go-on", "SignIn", "--from", place)
-        wait_until(lambda: self.system.run(*words).returncode != LOCKED, within=30, what="The decision")
+        wait_until(lambda: self.system.run(*words).returncode != LOCKED, within=90, what="The decision")
 
     def read(self) -> int:
         """How many events the journal knows."""
@@ -123,11 +123,11 @@ def test_a_topic_made_anew_stops_the_stream_until_a_person_decides(
     shop.settle()
     for _ in range(rounds):
         kafka.delete_topic(shop.topic)
-        said_of(system, "Kafka has no topic called", within=60)
+        said_of(system, "Kafka has no topic called", within=120)
         kafka.create_topic(shop.topic, partitions=1)
         known = shop.read()
         shop.produce(60)
-        assert ASKS in said_of(system, "was made anew", within=60)
+        assert ASKS in said_of(system, "was made anew", within=120)
         assert shop.read() == known
         shop.go_on("earliest")
         shop.settle()

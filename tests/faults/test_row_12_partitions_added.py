@@ -39,7 +39,7 @@ def test_partitions_that_are_added_are_read_from_their_first_event(
     wanted["streams"]["streams"][0]["start"] = "latest"
     system = system_of(wanted)
     child = system.start()
-    wait_until(lambda: partitions(system) == 4, within=30, what="Four partitions")
+    wait_until(lambda: partitions(system) == 4, within=90, what="Four partitions")
     began, added = time.monotonic(), Added(kafka, topic)
     with Trickle(ToKafka(kafka, topic), sign_ins(itertools.count(), persons=5_000), rate=100) as trickle:
         keyed.wait_for(50)

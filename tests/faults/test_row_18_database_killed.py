@@ -45,7 +45,7 @@ def test_a_killed_database_loses_nothing_and_doubles_nothing(
     with Trickle(to_local(system), sign_ins(itertools.count(), persons=1_000), rate=200) as trickle, loads:
         for _ in range(kills):
             before = keyed.attempts()
-            keyed.wait_for(before + 100, within=30)
+            keyed.wait_for(before + 100, within=90)
             postgresql.kill()
             postgresql.restart()
     system.settle(events=len(trickle.produced))

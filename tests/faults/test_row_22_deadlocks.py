@@ -176,7 +176,7 @@ class Rival:
             each.close()
 
     def _cross(self) -> None:
-        wait_until(self._waited_for, within=60, what="A loader")
+        wait_until(self._waited_for, within=120, what="A loader")
         try:
             self._write(self._keys[0])
             self.won = not self._end.is_set()

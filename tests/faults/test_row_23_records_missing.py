@@ -50,11 +50,11 @@ def test_what_the_store_does_not_know_is_withheld_or_defaulted_as_each_campaign_
     began = time.monotonic()
     send, events = to_local(system), [visit(each, chance) for each in range(2 * count)]
     send([value for _, value in events[:count]])
-    system.settle(events=count, within=60)
+    system.settle(events=count, within=120)
     stores.change()
     send([value for _, value in events[count:]])
     send([value for _, value in events[::100]])
-    system.settle(events=2 * count, within=60)
+    system.settle(events=2 * count, within=120)
     seconds = time.monotonic() - began
     system.stop()
     activity = system.activity()

@@ -68,10 +68,10 @@ def test_every_answer_of_a_receiver_has_its_consequence(
     send = to_local(system)
     with Trickle(send, beside, rate=50) as trickle:
         send([value for _, value in events[:count]])
-        system.settle(events=count, within=60)
+        system.settle(events=count, within=120)
     sink.script({person: [Answer(429, retry_after=str(WAIT))] for person in throttled})
     send([value for _, value in events[count:]])
-    system.settle(events=count + 40 + len(trickle.produced), within=60)
+    system.settle(events=count + 40 + len(trickle.produced), within=120)
     seconds = time.monotonic() - began
     system.stop()
     activity = system.activity()

@@ -56,7 +56,7 @@ def test_every_stage_has_its_state_and_what_was_taken_is_known(
     began = time.monotonic()
     events = list(sign_ins(range(count)))
     to_local(system)([value for _, value in events])
-    system.settle(events=count, within=60)
+    system.settle(events=count, within=120)
     seconds = time.monotonic() - began
     system.stop()
     activity, arrived = system.activity(), sink.arrived()

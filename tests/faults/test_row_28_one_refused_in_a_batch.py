@@ -36,7 +36,7 @@ def test_one_refused_recipient_costs_its_neighbours_nothing(
     events = list(sign_ins(range(batches * BATCH)))
     for first in range(0, len(events), BATCH):
         to_local(system)([value for _, value in events[first : first + BATCH]])
-        system.settle(events=first + BATCH, within=60)
+        system.settle(events=first + BATCH, within=120)
     seconds = time.monotonic() - began
     system.stop()
     activity, arrived = system.activity(), sink.arrived()

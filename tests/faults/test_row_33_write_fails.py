@@ -116,7 +116,7 @@ class Limited:
 
     def begin(self) -> None:
         """Wait until it works."""
-        wait_until(lambda: "The service runs." in self.said, within=60, what="The service")
+        wait_until(lambda: "The service runs." in self.said, within=120, what="The service")
 
     def limit(self, most: int) -> None:
         """From now on no write of it goes beyond this byte of a file."""
@@ -138,7 +138,7 @@ def receipts_fall_short(
     service.begin()
     asked = sink.attempts()
     to_local(system)(events)
-    sink.wait_for(asked + 1, within=30)
+    sink.wait_for(asked + 1, within=90)
     service.limit(most)
 
 

@@ -103,7 +103,7 @@ def test_of_damaged_stash_files_every_sound_line_is_loaded_and_the_rest_is_set_a
     produced = list(sign_ins(range(events + more)))
     system.start()
     to_local(system)([value for _, value in produced[:events]])
-    system.settle(events=events, within=60)
+    system.settle(events=events, within=120)
     system.stop()
     damaged = Damaged(system.folder / "Stash", files, random.Random(seed))
     began = time.monotonic()

@@ -41,7 +41,7 @@ def test_a_load_that_is_killed_anywhere_is_begun_again_and_loads_each_line_once(
     keyed: KeyedSink, system_of: Callable[..., System], seed: int, bar: Bar, fault_report: Report
 ) -> None:
     system = system_of(setup(stream=local(), channels=[web_hook(keyed.url)]))
-    killed_while_loading(system, keyed, bar(quick=8, full=50), seed, fault_report)
+    killed_while_loading(system, keyed, bar(quick=6, full=50), seed, fault_report)
 
 
 @pytest.mark.outside
@@ -52,7 +52,7 @@ def test_into_postgresql_as_well(
     databases = on_postgresql(postgresql, "row37")
     wanted = setup(stream=local(), channels=[web_hook(keyed.url)], databases=databases)
     system = system_of(wanted, secrets=DATABASE_SECRETS)
-    killed_while_loading(system, keyed, bar(quick=8, full=50), seed, fault_report)
+    killed_while_loading(system, keyed, bar(quick=3, full=50), seed, fault_report)
 
 
 def killed_while_loading(system: System, keyed: KeyedSink, kills: int, seed: int, report: Report) -> None:
@@ -61,7 +61,7 @@ def killed_while_loading(system: System, keyed: KeyedSink, kills: int, seed: int
     produced = list(sign_ins(range(events)))
     system.start()
     to_local(system)([value for _, value in produced])
-    system.settle(events=events, within=60)
+    system.settle(events=events, within=120)
     system.stop()
     stash = system.folder / "Stash"
     lines = taken(stash)

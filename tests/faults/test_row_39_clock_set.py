@@ -165,7 +165,7 @@ def test_a_service_whose_clock_is_set_loses_nothing_and_never_falls_silent(
             least = sum(sink.arrived().values()) + (100 if abs(step) > 1 else 25)
             wait_until(lambda least=least: sum(sink.arrived().values()) >= least, within=GAP)  # type: ignore[misc]
             wait_until(lambda: days_loaded(system), within=GAP, what="The day's load")
-    system.settle(events=len(trickle.produced), within=60)
+    system.settle(events=len(trickle.produced), within=120)
     seconds = time.monotonic() - began
     system.stop()
     result = account(trickle.produced, sink.arrived(), system.activity())

@@ -52,8 +52,8 @@ def test_each_event_is_rendered_by_one_revision_whole(
             file = tmp_path / "next.yaml"
             file.write_text(json.dumps(edition(number)), encoding="utf-8")
             assert apply(file, system.folder, author="ann", registry=registry).published == ["By File"]
-        wait_until(lambda: f"Revision {revisions}," in last_line(sent), within=30, what="The last revision")
-    system.settle(events=len(trickle.produced), within=60)
+        wait_until(lambda: f"Revision {revisions}," in last_line(sent), within=90, what="The last revision")
+    system.settle(events=len(trickle.produced), within=120)
     seconds = time.monotonic() - began
     system.stop()
     activity = system.activity()

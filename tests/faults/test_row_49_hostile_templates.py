@@ -100,7 +100,7 @@ class Sent:
     def settle(self, system: System) -> None:
         """Wait until all of them came to their end."""
         dead = sum(not each.readable for each in self.produced)
-        system.settle(events=len(self.produced) - dead, dead=dead, within=60)
+        system.settle(events=len(self.produced) - dead, dead=dead, within=120)
 
 
 def test_hostile_templates_and_events_reach_nothing_and_hold_nobody_up(

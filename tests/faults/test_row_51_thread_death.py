@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -36,11 +37,12 @@ class Dying:
     """A service in a process where threads can be killed by name."""
 
     def __init__(self, system: System, log: Path) -> None:
-        environment = {**system.environment, "PYTHONPATH": str(ROOT)}
+        found = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        environment = {**system.environment, "PYTHONPATH": found}
         words = [sys.executable, "-m", "tests.faults.dying", "service", "run", "--system", str(system.folder)]
         self.log = system.folder / "Logs" / "service.log"
         self.child = Child(words, log=log, environment=environment, tied=True)
-        self.child.wait_for(lambda: "The service runs." in self._said(), within=30, what="The service")
+        self.child.wait_for(lambda: "The service runs." in self._said(), within=90, what="The service")
 
     def kill(self, thread: str) -> None:
         """Let a thread die."""
@@ -94,7 +96,7 @@ def test_a_service_that_lost_a_thread_ends_and_says_which(
         ]
         assert told[1][0] - told[0][0] <= DETECTED
     system.start()
-    system.settle(events=len(produced), within=60)
+    system.settle(events=len(produced), within=120)
     seconds = time.monotonic() - began
     system.stop()
     result = account(produced, keyed.arrived(), system.activity())
@@ -121,7 +123,7 @@ def test_a_sender_that_dies_is_replaced_and_every_mail_has_its_end(
             wait_until(lambda least=number: sink.arrived().total() > least, within=20)  # type: ignore[misc]
             service.kill("Mail-0")
         wait_until(lambda: sink.arrived().total() == len(events), within=20)
-        system.settle(events=len(events), within=30)
+        system.settle(events=len(events), within=90)
         assert service.child.alive
     finally:
         service.child.stop(within=15)

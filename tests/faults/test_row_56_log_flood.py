@@ -82,7 +82,7 @@ def test_a_sink_that_fails_every_other_call_fills_no_log(
             numbers = range(second * RATE, (second + 1) * RATE)
             world.send(*(sign_in(each) for each in numbers))
             produced += [Produced(f"e{each}", f"{1000 + each}") for each in numbers]
-            wait_until(lambda due=numbers.stop: count(world, "event") >= due, within=60)  # type: ignore[misc]
+            wait_until(lambda due=numbers.stop: count(world, "event") >= due, within=120)  # type: ignore[misc]
             clock.advance(1.0)
         wait_until(lambda: over(world, clock), within=120, what="The end of all messages")
         arrived = Counter(each.key for each in world.channel.sent)

@@ -67,4 +67,4 @@ def run(folder: Path, kind: str, *, at: str = "", count: int) -> int:
 
 if __name__ == "__main__":
     with running(Path(sys.argv[1]), sys.argv[2]) as world:
-        wait_until(lambda: settled(world, int(sys.argv[3])), within=30)
+        wait_until(lambda: settled(world, int(sys.argv[3])), within=90)

@@ -115,7 +115,7 @@ def test_100_events_of_one_person_over_4_partitions_and_two_services_send_exactl
     one, two = services = [Service(tmp_path / name, setup, url) for name in ("one", "two")]
     try:
         at_once(*[partial(_send, one, partition) for partition in range(4)])
-        wait_until(lambda: _ended(one) == 100, within=30)
+        wait_until(lambda: _ended(one) == 100, within=90)
         outcomes = one.outcomes()
         assert outcomes.count("sent") == 3
         assert outcomes.count("withheld: limit") == 97

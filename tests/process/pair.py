@@ -62,7 +62,7 @@ class Pair:
     def join(self) -> None:
         """Start the second beside the first."""
         self.second.start()
-        wait_until(self._both, within=60, what="Work for both services")
+        wait_until(self._both, within=120, what="Work for both services")
 
     def _both(self) -> bool:
         some = [value for _, value in sign_ins(range(10_000 + self.warm, 10_008 + self.warm))]

@@ -90,7 +90,7 @@ def test_ctrl_c_ends_everything_that_it_started(place: Path) -> None:
         [*COMMAND, "--events", "5000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
-        wait_until(lambda: bool(services_of(place)), within=30, what="the service")
+        wait_until(lambda: bool(services_of(place)), within=90, what="the service")
         for line in process.stdout:
             if line.startswith(b"sent"):
                 break

@@ -41,12 +41,12 @@ def test_a_service_joins_and_leaves_in_the_middle_of_the_work_and_nothing_is_sen
     pair = Pair(kafka, postgresql, web_hook(keyed.url), system_of)
     pair.first.start()
     with Trickle(ToKafka(kafka, pair.topic), sign_ins(itertools.count()), rate=100) as trickle:
-        keyed.wait_for(100, within=60)
+        keyed.wait_for(100, within=120)
         pair.second.start()
-        wait_until(lambda: owners(pair.first) == 2, within=60, what="Work for both services")
+        wait_until(lambda: owners(pair.first) == 2, within=120, what="Work for both services")
         pair.second.stop()
         here = len(trickle.produced)
-        wait_until(lambda: len(trickle.produced) > here + 200, within=60)
+        wait_until(lambda: len(trickle.produced) > here + 200, within=120)
     pair.first.settle(events=len(trickle.produced), within=120)
     pair.first.stop()
     result = account(trickle.produced, keyed.arrived(), pair.first.activity())
@@ -73,7 +73,7 @@ def test_what_a_killed_service_had_under_way_to_an_unkeyed_receiver_is_settled_b
     assert 1 <= unknown <= 2
     assert told(produced, unkeyed, pair.second).unknown == unknown
     pair.first.start()
-    wait_until(lambda: not pair.first.states().get("unknown"), within=60, what="The stash's proof")
+    wait_until(lambda: not pair.first.states().get("unknown"), within=120, what="The stash's proof")
     result = told(produced, unkeyed, pair.second)
     assert (result.delivered, result.unknown) == (len(produced), 0)
 
@@ -96,7 +96,7 @@ def test_a_service_that_was_frozen_for_70_seconds_offers_nothing_that_is_no_long
     pair.first.service.resume()
     later = list(sign_ins(range(400, 440)))
     kafka.produce(pair.topic, [value for _, value in later])
-    pair.first.settle(events=440 + pair.warm, within=60)
+    pair.first.settle(events=440 + pair.warm, within=120)
     # It may take a moment until it notices; nothing but what was on its way when it froze may go out again.
     threading.Event().wait(15)
     produced = [*pair.warmed, *(each for each, _ in (*events, *later))]

@@ -70,7 +70,7 @@ def test_a_killed_service_is_taken_over_with_its_partitions_and_its_open_message
     pair.forget_the_first()
     later = list(sign_ins(range(400, 480)))
     pair.produce([value for _, value in later])
-    pair.second.settle(events=480 + pair.warm, within=60)
+    pair.second.settle(events=480 + pair.warm, within=120)
     assert "taken over" in pair.second.service.last_words(10_000)
     pair.second.stop()
     activity = pair.second.activity()

@@ -89,7 +89,7 @@ def test_run_and_service_are_killed_and_each_person_is_written_to_once(system: P
     wait_until(lambda: (system / "service.lock").exists() and (system / "Logs").exists())
     run = whereupon("run", "To all", "--quiet", "--system", str(system))
     try:
-        wait_until(lambda: len(sent(system)) > 500, within=60)
+        wait_until(lambda: len(sent(system)) > 500, within=120)
     finally:
         for process in (run, service):
             process.kill()

@@ -106,13 +106,13 @@ def test_a_table_run_lets_sign_ins_go_first_and_writes_to_each_person_once_whoev
         alone, before = now(), resident(system)
         threading.Event().wait(beside)
         run, together, most = begun(system), now(), before
-        wait_until(lambda: sent(system), within=60, what="The run's first letter")
+        wait_until(lambda: sent(system), within=120, what="The run's first letter")
         while sent(system) < people // 2:
             assert run.poll() is None
             most = max(most, resident(system))
             threading.Event().wait(0.1)
         end = now()
-        wait_until(lambda: not under_way(system, end), within=60, what="The sign-ins")
+        wait_until(lambda: not under_way(system, end), within=120, what="The sign-ins")
         for process in (run, system.service.process):
             process.kill()
             process.wait(10)
@@ -123,7 +123,7 @@ def test_a_table_run_lets_sign_ins_go_first_and_writes_to_each_person_once_whoev
     assert sent(system) < people
     system.start()
     assert begun(system).wait(60 + people // 100) == 0
-    system.settle(events=people + len(trickle.produced), within=60)
+    system.settle(events=people + len(trickle.produced), within=120)
     system.stop()
     assert sum(sink.arrived().values()) == people + len(trickle.produced)
     assert sent(system) == people

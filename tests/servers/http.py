@@ -116,7 +116,7 @@ class HttpSink:
         seen.headers, seen.path, seen.body = head, path, body
         return answer
 
-    def wait_for(self, count: int, *, within: float = 10.0) -> dict[str, Received]:
+    def wait_for(self, count: int, *, within: float = 30.0) -> dict[str, Received]:
         """What was taken, by key, as soon as `count` different messages were."""
         wait_until(lambda: len(self.taken()) >= count, within=within, what=f"{count} messages at the sink")
         return self.taken()

@@ -38,7 +38,7 @@ def listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_until(holds: Callable[[], object], *, within: float = 10.0, what: str = "") -> None:
+def wait_until(holds: Callable[[], object], *, within: float = 30.0, what: str = "") -> None:
     """Ask `holds` every 10 ms until it is true; after `within` seconds fail with `what`."""
     deadline = time.monotonic() + within
     pause = threading.Event()

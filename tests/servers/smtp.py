@@ -43,7 +43,7 @@ class Mailbox:
 
     mails: list[Mail] = field(default_factory=list)
 
-    def wait_for(self, count: int, *, within: float = 10.0) -> list[Mail]:
+    def wait_for(self, count: int, *, within: float = 30.0) -> list[Mail]:
         """The mails, as soon as there are `count`."""
         wait_until(lambda: len(self.mails) >= count, within=within, what=f"{count} mails ({len(self.mails)})")
         return list(self.mails)
