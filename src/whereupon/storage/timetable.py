@@ -56,9 +56,12 @@ class Jobs:
         """The job, with its next time: kept if its schedule is the same and the clock wasn't set back since, else
         counted from now on. A time of day that has had its run is waited out, at most for two days."""
         known = self.all().get(name)
-        if known is not None and known.schedule == str(schedule) and _stands(known, schedule, now, zone):
-            return known
-        job = Job(name, str(schedule), next_after(schedule, now, zone))
+        since = now
+        if known is not None and known.schedule == str(schedule):
+            if _stands(known, schedule, now, zone):
+                return known
+            since = now - AWRY  # a time that came while the clock was set isn't missed
+        job = Job(name, str(schedule), next_after(schedule, since, zone))
         self._keep(job)
         return job
 
