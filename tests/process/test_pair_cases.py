@@ -61,11 +61,11 @@ def test_what_a_killed_service_had_under_way_to_an_unkeyed_receiver_is_settled_b
     pair = Pair(kafka, postgresql, mail(unkeyed.port, concurrency=2), system_of)
     with monkeypatch.context() as patch:
         # It dies when its receipts are in the stash and not yet in the journal.
-        patch.setenv(VARIABLE, "after-stash:60")
+        patch.setenv(VARIABLE, "after-stash:300")
         pair.first.start()
     pair.join()
     with Trickle(ToKafka(kafka, pair.topic), sign_ins(itertools.count()), rate=80) as trickle:
-        wait_until(lambda: not pair.first.service.alive, within=90, what="The end of the first service")
+        wait_until(lambda: not pair.first.service.alive, within=240, what="The end of the first service")
     pair.forget_the_first()
     produced = [*pair.warmed, *trickle.produced]
     pair.second.settle(events=len(produced), within=120)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import socket
 import ssl
@@ -43,6 +44,10 @@ class Patient(psycopg.Connection[Any]):
                 wanted = gen.send(ready)
         except StopIteration as end:
             return end.value
+
+
+# What the driver passes over while a statement fails only follows from the error that we raise.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
 def postgresql_connection(
