@@ -105,7 +105,7 @@ QUICK = 38
 
 
 def dooms(chance: random.Random, *, whole: bool) -> list[Doom]:
-    """Every point at every pass, or some points at their first one; the first deaths leave lines in the stash."""
+    """Every point at every pass, or some points at their first one."""
     found = [
         Doom(point, life, time)
         for life, (times, points) in LIVES.items()
@@ -113,7 +113,6 @@ def dooms(chance: random.Random, *, whole: bool) -> list[Doom]:
         for time in range(1, times + 1 if whole else 2)
     ]
     chance.shuffle(found)
-    found.sort(key=lambda each: each.point != "after-t2")
     return found if whole else found[:QUICK]
 
 
@@ -140,6 +139,10 @@ class Doomed:
             "applying": self._applying,
         }
         with self._trickle:
+            # What a start or a load finds is made of a line that was really written.
+            self.system.start()
+            wait_until(self._begun, within=90, what="A message")
+            self.system.stop()
             for each in fates:
                 ways[each.life](each)
         self.system.start()
