@@ -18,6 +18,7 @@ from whereupon.connect.databases import Database, database
 from whereupon.connect.session import Columns, Session, number_of
 from whereupon.connect.types import Body, Id, Key
 from whereupon.kit.config import Config
+from whereupon.kit.record_flaws import LONGEST_KEY, fields_flaw, key_flaw
 from whereupon.kit.registry import store
 from whereupon.kit.roles import Context, Stage, Store
 from whereupon.model.errors import Away, SetupError, WhereuponError
@@ -28,7 +29,6 @@ LOOK_UP, FILL = 2.0, 60.0
 """Seconds that a look-up and one transaction of a fill may take."""
 AT_ONCE = 2000
 """Records in one transaction of a fill."""
-LONGEST_KEY = 200
 
 TABLES = MetaData()
 DATA_STORE = Table(
@@ -152,7 +152,7 @@ class DatabaseStore(Store[DatabaseProvider, DatabaseConfig]):
     # ------------------------------------------------------------------------------------------ finding
     def find(self, keys: Sequence[str]) -> Mapping[str, dict[str, str]]:
         """The records of these keys, as asked for, that exist; one query."""
-        meant = {key: trimmed for key in keys if not _key_flaw(trimmed := key.strip())}
+        meant = {key: trimmed for key in keys if not key_flaw(trimmed := key.strip())}
         if not meant:
             return {}
         with self._looking.one() as session:
@@ -272,25 +272,5 @@ class DatabaseStore(Store[DatabaseProvider, DatabaseConfig]):
             self._where.close()
 
 
-def _key_flaw(key: str) -> str:
-    if not key:
-        return "has no key"
-    if len(key) > LONGEST_KEY:
-        return f"has a key of more than {LONGEST_KEY} characters"
-    return _text_flaw(key)
-
-
-def _text_flaw(text: str) -> str:
-    if "\x00" in text:
-        return "holds the character U+0000"
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return "holds half of a character (a lone surrogate)"
-    return ""
-
-
 def _flaw(record: Record) -> str:
-    # In one piece, because there may be a million records; a sign between them keeps two halves of a character apart.
-    texts = "\n".join([*record.fields, *record.fields.values()])
-    return _key_flaw(record.key.strip()) or _text_flaw(texts)
+    return key_flaw(record.key.strip()) or fields_flaw(record)
